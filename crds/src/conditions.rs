@@ -1,0 +1,90 @@
+//! The conditions in every status: their types, their reasons, their schema. No IO.
+//!
+//! `Ready` is always present. `Reconciling` and `Stalled` follow kstatus: present with status `True`, or absent.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// The object does what its spec asks for.
+pub const READY: &str = "Ready";
+/// Work towards the spec is going on.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing more happens until somebody changes something.
+pub const STALLED: &str = "Stalled";
+
+/// Why a condition has its status: part of the API, people and alerts match on it.
+pub mod reason {
+    /// Everything the spec asks for is there and works.
+    pub const READY: &str = "Ready";
+    /// Objects are being made or pods are starting.
+    pub const PROGRESSING: &str = "Progressing";
+    /// The Mount names a Station that does not exist.
+    pub const STATION_NOT_FOUND: &str = "StationNotFound";
+    /// The Mount's Station has no working origin yet.
+    pub const STATION_NOT_READY: &str = "StationNotReady";
+    /// An older Mount of the Station is heard at the same path.
+    pub const PATH_TAKEN: &str = "PathTaken";
+    /// An object the operator did not make already has the name of a child.
+    pub const NAME_TAKEN: &str = "NameTaken";
+    /// The image of a pod cannot be pulled.
+    pub const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
+    /// A container of a pod ends again and again.
+    pub const CRASHING: &str = "Crashing";
+    /// No node has room for a pod.
+    pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// A ConfigMap or PersistentVolumeClaim named by a playlist does not exist.
+    pub const PLAYLIST_NOT_FOUND: &str = "PlaylistNotFound";
+    /// The ConfigMap key named as emergency audio does not exist.
+    pub const EMERGENCY_NOT_FOUND: &str = "EmergencyNotFound";
+    /// The spec breaks a rule the API server did not check, e.g. it is older than the rule.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The API server refused or did not answer a request; it is tried again.
+    pub const API_ERROR: &str = "ApiError";
+}
+
+/// `metav1.Condition` as a schema; k8s-openapi's own needs one more feature in every crate.
+pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {
+                    "description": "What the condition is about: Ready, Reconciling or Stalled.",
+                    "type": "string",
+                    "maxLength": 316
+                },
+                "status": {
+                    "description": "True, False or Unknown.",
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"]
+                },
+                "observedGeneration": {
+                    "description": "The metadata.generation the condition was made from.",
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0
+                },
+                "lastTransitionTime": {
+                    "description": "When the status last changed, RFC 3339.",
+                    "type": "string",
+                    "format": "date-time"
+                },
+                "reason": {
+                    "description": "Why, as one CamelCase word for programs.",
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024
+                },
+                "message": {
+                    "description": "Why, and what to do, as a sentence for people.",
+                    "type": "string",
+                    "maxLength": 32768
+                }
+            }
+        }
+    })
+}

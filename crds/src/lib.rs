@@ -1,0 +1,33 @@
+//! The Kubernetes API of radio-operator: the types and their rules, and nothing else. No IO, no client.
+//!
+//! The API server enforces the rules (CEL in the generated CRDs), so there is no admission webhook.
+//! `crds/*.yaml` is generated from these types by the `crdgen` binary.
+
+pub mod conditions;
+mod definitions;
+pub mod mount;
+pub mod refs;
+pub mod station;
+mod text;
+
+pub use definitions::definitions;
+pub use mount::{Mount, MountSpec, MountStatus};
+pub use station::{Station, StationSpec, StationStatus};
+
+/// The API group of all kinds, also the prefix of our labels and annotations.
+pub const GROUP: &str = "radio.moafunk.de";
+
+/// The version these types are.
+pub const VERSION: &str = "v1alpha1";
+
+/// `kubectl get radio` lists every kind in this category.
+pub const CATEGORY: &str = "radio";
+
+/// Label on every child object: the name of the Station it belongs to.
+pub const STATION_LABEL: &str = "radio.moafunk.de/station";
+
+/// Label on every child object of a Mount: the name of that Mount.
+pub const MOUNT_LABEL: &str = "radio.moafunk.de/mount";
+
+/// The longest name a Station or Mount may have, so that children named after it stay within 63 characters.
+pub const MAX_NAME_LENGTH: usize = 40;

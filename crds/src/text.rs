@@ -1,0 +1,95 @@
+//! What users may write into names and free text, as CEL rules with messages a person understands. No IO.
+//!
+//! CEL instead of `pattern`: the API server answers a failed pattern with the bare regular expression.
+
+use kube::core::Rule;
+
+/// Free text that ends up in players, in Icecast's pages and in Liquidsoap.
+pub(crate) fn one_line() -> Rule {
+    Rule::new(r"!self.matches('[\\p{Cc}\\x{2028}\\x{2029}<>]|#\\{')").message(
+        "must be one line without control characters, '<', '>' or '#{': \
+         players, Icecast and Liquidsoap could take these for markup or code",
+    )
+}
+
+/// A web address for people.
+pub(crate) fn web_address() -> Rule {
+    Rule::new(r"self.matches('^https?://[A-Za-z0-9][A-Za-z0-9._~:/?#@!$&()*+,;=%-]*$')")
+        .message("must be an address that starts with http:// or https://, other characters than those of a URL percent-encoded")
+}
+
+/// A host name (RFC 1123).
+pub(crate) fn host_name() -> Rule {
+    Rule::new(r"self.matches('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$')")
+        .message("must be a host name such as radio.example.org: lower-case letters, digits, '-' and '.'")
+}
+
+/// A container image.
+pub(crate) fn image() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z0-9][A-Za-z0-9._:/@-]*$')")
+        .message("must be an image reference such as registry.example.org/radio/icecast:1.2")
+}
+
+/// The name of a Kubernetes object.
+pub(crate) fn object_name() -> Rule {
+    Rule::new(r"self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
+        .message("must be the name of an object: lower-case letters, digits, '-' and '.', a letter or digit at both ends")
+}
+
+/// A key of a ConfigMap.
+pub(crate) fn config_map_key() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z0-9._-]+$')")
+        .message("must be a ConfigMap key: letters, digits, '-', '_' and '.'")
+}
+
+/// The name of an entry in one of our own lists.
+pub(crate) fn entry_name() -> Rule {
+    Rule::new(r"self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')")
+        .message("must be lower-case letters, digits and '-', a letter or digit at both ends")
+}
+
+/// The last part of the path an output is heard at.
+pub(crate) fn output_name() -> Rule {
+    Rule::new(r"self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
+        .message("must be lower-case letters, digits, '-' and '.', a letter or digit at both ends")
+}
+
+/// Icecast answers these endings itself, whatever is mounted there.
+pub(crate) fn not_an_icecast_page() -> Rule {
+    Rule::new(r"!self.matches('(^|[.])(xsl|m3u|xspf|vclt)$')")
+        .message("must not end in xsl, m3u, xspf or vclt: Icecast answers those addresses itself")
+}
+
+/// The address of a Mount on its Station.
+pub(crate) fn mount_path() -> Rule {
+    Rule::new(r"self.matches('^(/[a-z0-9][a-z0-9_-]*){1,4}$')").message(
+        "must be a path such as /live: one to four parts of lower-case letters, digits, '-' and '_', \
+         each after a '/' and beginning with a letter or digit",
+    )
+}
+
+/// Icecast keeps `/admin` for itself.
+pub(crate) fn not_under_admin() -> Rule {
+    Rule::new(r"self != '/admin' && !self.startsWith('/admin/')")
+        .message("must not be /admin or under it: Icecast uses it itself")
+}
+
+/// A directory inside a volume.
+pub(crate) fn directory_in_volume() -> Rule {
+    Rule::new(r"!self.startsWith('/') && !self.matches('(^|/)[.][.](/|$)|\\p{Cc}')")
+        .message("must be a directory inside the volume: no leading '/', no '..', no control characters")
+}
+
+/// The name of a Station or Mount itself: Services and labels are named after it.
+pub(crate) fn resource_name() -> Rule {
+    Rule::new(r"self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message(
+        "metadata.name must have at most 40 characters: lower-case letters, digits and '-', beginning with a letter \
+         and not ending in '-', because Services are named after it",
+    )
+}
+
+/// A reference that is fixed when the object is made.
+pub(crate) fn immutable_station() -> Rule {
+    Rule::new("self == oldSelf")
+        .message("stationRef is immutable: to move to another Station, delete this Mount and make a new one")
+}

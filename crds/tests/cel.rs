@@ -1,0 +1,195 @@
+//! Every rule of the API has an object that keeps it and one that breaks it, and the rule tells them apart.
+//!
+//! The API server answers the same to the same files: `e2e/tests/ground_api.rs`.
+#![cfg(test)]
+
+mod support;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use kube::core::cel::compile_schema;
+use radio_crds::{Mount, Station};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use support::{
+    definition::{Definition, Rule},
+    openapi,
+    sample::{Sample, documents},
+};
+
+fn definition(kind: &str) -> Definition {
+    Definition::all()
+        .into_iter()
+        .find(|definition| definition.kind == kind)
+        .unwrap()
+}
+
+/// The object after a trip through its Rust type, so that nothing in a sample is quietly unknown to it.
+fn through_rust(object: &Value) -> Value {
+    fn trip<T: DeserializeOwned + Serialize>(object: &Value) -> Value {
+        let typed: T = serde_json::from_value(object.clone()).unwrap();
+        serde_json::to_value(typed).unwrap()
+    }
+    match object["kind"].as_str() {
+        Some("Station") => trip::<Station>(object),
+        Some("Mount") => trip::<Mount>(object),
+        other => panic!("no kind of ours: {other:?}"),
+    }
+}
+
+#[test]
+fn every_rule_compiles() {
+    for definition in Definition::all() {
+        let compiled = compile_schema(&definition.schema);
+        assert!(
+            !compiled.has_errors(),
+            "{}: {:?}",
+            definition.kind,
+            compiled.compilation_errors()
+        );
+    }
+}
+
+#[test]
+fn accepted_samples_break_nothing() {
+    for sample in Sample::all("accepted") {
+        assert!(
+            sample.answer.is_none(),
+            "{} is accepted, there is no answer to it",
+            sample.name
+        );
+        let definition = definition(sample.kind());
+        for (object, old) in sample
+            .old
+            .iter()
+            .map(|old| (old, None))
+            .chain([(&sample.object, sample.old.as_ref())])
+        {
+            assert_eq!(definition.violations(object, old), [], "{}", sample.name);
+            assert_eq!(&through_rust(object), object, "{}", sample.name);
+        }
+    }
+}
+
+#[test]
+fn rejected_samples_break_one_thing_and_are_told_so() {
+    for sample in Sample::all("rejected") {
+        let definition = definition(sample.kind());
+        if let Some(old) = &sample.old {
+            assert_eq!(
+                definition.violations(old, None),
+                [],
+                "{}: what is there before the update",
+                sample.name
+            );
+        }
+        let violations = definition.violations(&sample.object, sample.old.as_ref());
+        let messages: BTreeSet<_> = violations
+            .iter()
+            .map(|violation| violation.message.as_str())
+            .collect();
+        let answer = sample
+            .answer
+            .expect("a rejected sample begins with '# rejected: '");
+        assert_eq!(messages.len(), 1, "{}: {violations:?}", sample.name);
+        assert!(
+            messages.iter().all(|message| message.contains(&answer)),
+            "{}: {violations:?}",
+            sample.name
+        );
+    }
+}
+
+#[test]
+fn every_rule_has_a_sample_that_breaks_it_and_one_that_keeps_it() {
+    let mut broken = BTreeSet::new();
+    for sample in Sample::all("rejected") {
+        for violation in definition(sample.kind()).violations(&sample.object, sample.old.as_ref()) {
+            let (path, message) = (violation.path, violation.message);
+            broken.insert(Rule {
+                kind: sample.kind().to_owned(),
+                path,
+                message,
+            });
+        }
+    }
+    let accepted = Sample::all("accepted");
+    for definition in Definition::all() {
+        let rules = definition.rules();
+        assert!(!rules.is_empty(), "{} has no rules", definition.kind);
+        for rule in &rules {
+            assert!(broken.contains(rule), "no sample is rejected by {rule:?}");
+            let kept = accepted.iter().any(|sample| {
+                sample.kind() == rule.kind && !openapi::at(&sample.object, &rule.path).is_empty()
+            });
+            assert!(kept, "no accepted sample has anything at {rule:?}");
+        }
+    }
+}
+
+#[test]
+fn every_accepted_sample_has_a_rejected_twin() {
+    let names = |folder| {
+        Sample::all(folder)
+            .into_iter()
+            .map(|sample| sample.name)
+            .collect::<BTreeSet<_>>()
+    };
+    let alone: Vec<_> = names("accepted")
+        .difference(&names("rejected"))
+        .cloned()
+        .collect();
+    assert_eq!(alone, [""; 0]);
+}
+
+#[test]
+fn the_derived_methods_know_the_same_rules() {
+    let mount = |station: &str, path: &str| {
+        let spec = serde_json::json!({"stationRef": {"name": station}, "path": path});
+        Mount::new("live", serde_json::from_value(spec).unwrap())
+    };
+    assert!(mount("example", "/live").validate_cel().is_ok());
+    assert!(mount("example", "/admin").validate_cel().is_err());
+    assert!(
+        mount("example", "/other")
+            .validate_cel_update(&mount("example", "/live"))
+            .is_ok()
+    );
+    assert!(
+        mount("other", "/live")
+            .validate_cel_update(&mount("example", "/live"))
+            .is_err()
+    );
+}
+
+#[test]
+fn the_shipped_samples_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/samples");
+    let mut checked = BTreeSet::new();
+    for directory in fs::read_dir(folder).unwrap() {
+        for file in fs::read_dir(directory.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
+            for object in documents(&fs::read_to_string(&path).unwrap()) {
+                if object["apiVersion"] == "radio.moafunk.de/v1alpha1" {
+                    let kind = object["kind"].as_str().unwrap();
+                    assert_eq!(
+                        definition(kind).violations(&object, None),
+                        [],
+                        "{}",
+                        path.display()
+                    );
+                    assert_eq!(through_rust(&object), object, "{}", path.display());
+                    checked.insert(kind.to_owned());
+                }
+            }
+        }
+    }
+    assert_eq!(
+        checked.into_iter().collect::<Vec<_>>(),
+        ["Mount", "Station"],
+        "the samples show every kind"
+    );
+}

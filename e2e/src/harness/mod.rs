@@ -1,0 +1,9 @@
+//! What every end-to-end test stands on: a namespace of its own, words for "until", and a dump when it fails.
+
+pub mod api;
+pub mod dump;
+pub mod stage;
+pub mod until;
+
+pub use stage::Stage;
+pub use until::until;

@@ -1,0 +1,98 @@
+//! Runs other programs to their end, showing what they say. Does IO.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use crate::steps::Progress;
+
+/// How much of a failed program's words goes into the error.
+const LINES_KEPT: usize = 15;
+
+/// Runs the program; what it says is shown as progress, and its last lines are the error when it fails.
+pub async fn run(command: &mut Command, progress: &Progress) -> Result<()> {
+    let named = name(command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().with_context(|| format!("cannot start {named}"))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (mut said, complained) =
+        tokio::try_join!(listen(out, progress), listen(err, progress)).with_context(|| format!("cannot read {named}"))?;
+    let status = child.wait().await?;
+    if !status.success() {
+        said.extend(complained);
+        bail!("{named}: {status}:\n{}", said.join("\n"));
+    }
+    Ok(())
+}
+
+/// Runs the program and gives back what it wrote to stdout.
+pub async fn output(command: &mut Command) -> Result<String> {
+    feed(command, "").await
+}
+
+/// Runs the program with `input` on its stdin and gives back what it wrote to stdout.
+pub async fn feed(command: &mut Command, input: &str) -> Result<String> {
+    let named = name(command);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().with_context(|| format!("cannot start {named}"))?;
+    let mut stdin = child.stdin.take();
+    let write = async {
+        if let Some(stdin) = &mut stdin {
+            // It may end without having read everything: then its status tells.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
+        drop(stdin);
+    };
+    let ((), output) = tokio::join!(write, child.wait_with_output());
+    let output = output?;
+    if !output.status.success() {
+        bail!("{named}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The program and its first words: enough to know it by.
+fn name(command: &Command) -> String {
+    let command = command.as_std();
+    let words = command.get_args().take(3).map(std::ffi::OsStr::to_string_lossy);
+    let words: Vec<_> = std::iter::once(command.get_program().to_string_lossy()).chain(words).collect();
+    format!("`{}`", words.join(" "))
+}
+
+async fn listen(source: Option<impl AsyncRead + Unpin>, progress: &Progress) -> Result<Vec<String>> {
+    let mut kept = vec![];
+    let Some(source) = source else { return Ok(kept) };
+    let mut lines = BufReader::new(source).split(b'\n');
+    while let Some(line) = lines.next_segment().await? {
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if line.is_empty() {
+            continue;
+        }
+        progress.say(&line);
+        if kept.len() == LINES_KEPT {
+            kept.remove(0);
+        }
+        kept.push(line);
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn output_and_input_pass_through() {
+        assert_eq!(feed(&mut Command::new("cat"), "on air").await.unwrap(), "on air");
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_what_the_program_said() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo no such suite >&2; exit 3"]);
+        let error = run(&mut command, &Progress::default()).await.unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.ends_with("no such suite"), "{error}");
+    }
+}

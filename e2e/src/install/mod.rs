@@ -1,0 +1,6 @@
+//! What the machine needs before a cluster can start: Debian packages, Go programs, container images.
+
+pub mod apt;
+pub mod cache;
+pub mod command;
+pub mod golang;

@@ -1,0 +1,52 @@
+//! Tests listen: a sender that plays known tones to a station and a listener that names what it hears.
+//!
+//! A test never asks "do bytes flow?" but "is this the DJ, the playlist or the emergency audio?". So each source
+//! of a test plays its own [`Tone`], the [`Listener`] decodes what a person would hear, and both stamp what
+//! they do with the same monotonic clock. Encoding and decoding is Debian's ffmpeg; every byte between it and
+//! the network passes through our hands, so the sender's log is exact and a listener's stamp is the arrival of
+//! the bytes, not the end of the decoding.
+//!
+//! - [`Listener`]: one listener with ears. [`Crowd`]: many without.
+//! - [`Sender`] makes a [`Dj`]; [`wrong::knock`] speaks wrong protocols.
+//! - [`signal::Track`] writes audio files, [`BareIcecast`] is a server to compare with.
+
+pub mod codec;
+pub mod crowd;
+mod decode;
+pub mod dial;
+pub mod ear;
+mod encode;
+mod feed;
+mod get;
+pub mod icecast;
+mod icy;
+pub mod latency;
+pub mod listener;
+mod log;
+mod ogg;
+pub mod sender;
+pub mod signal;
+pub mod source;
+pub mod tone;
+pub mod wrong;
+
+pub use codec::Codec;
+pub use crowd::Crowd;
+pub use dial::{Dial, Dialer, Direct};
+pub use ear::Span;
+pub use feed::Flip;
+pub use icecast::BareIcecast;
+pub use latency::Latency;
+pub use listener::Listener;
+pub use log::{Disconnect, Gap, GapKind, Reason};
+pub use sender::{Cut, Dj, Sender};
+pub use signal::{Script, Track, file};
+pub use source::{Protocol, Refused, Reply};
+pub use tone::Tone;
+
+/// Wall-clock time of a stamp, to print it beside logs and Events.
+#[must_use]
+pub fn wall_clock(at: std::time::Instant) -> jiff::Timestamp {
+    let ago = at.elapsed();
+    jiff::Timestamp::now().saturating_sub(ago).unwrap_or(jiff::Timestamp::MIN)
+}

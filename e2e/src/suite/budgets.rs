@@ -1,0 +1,14 @@
+//! What each area's end-to-end tests may take in `make test`.
+
+use std::time::Duration;
+
+/// One area of end-to-end tests, by the prefix of their names.
+pub struct Area {
+    /// `ground_` and so on.
+    pub prefix: &'static str,
+    /// The most its tests may take together.
+    pub budget: Duration,
+}
+
+/// Every area that has tests.
+pub const AREAS: [Area; 1] = [Area { prefix: "ground_", budget: Duration::from_mins(3) }];

@@ -1,0 +1,100 @@
+//! What each `make` target runs, in order.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::budgets::AREAS;
+use super::steps::Steps;
+
+/// Pinned: another version may find other faults in the same tree.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Tests that need a cluster run this many at a time: the machine has two cores.
+const AT_ONCE: &str = "2";
+
+/// How much of each matrix is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// One of each row.
+    Representative,
+    /// All rows, soaks, and what takes a browser.
+    Full,
+}
+
+/// `make test`.
+pub fn everything(steps: &mut Steps) {
+    let offline = steps.run("format", None, &mut cargo(&["fmt", "--all", "--check"]))
+        && steps.run("install what the tests need", None, &mut cluster(&["install"]))
+        && steps.run("build", None, &mut cargo(&["build", "--workspace", "--all-targets"]))
+        && steps.run("unit tests", None, &mut cargo(&["test", "--workspace", "--exclude", "e2e"]))
+        && steps.run("unit tests of e2e", None, &mut cargo(&["test", "--package", "e2e", "--lib", "--test", "sound"]))
+        && steps.run("clippy", None, &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        && dependencies(steps);
+    if !offline {
+        return;
+    }
+    if steps.run("cluster up", None, &mut cluster(&["up"])) {
+        promises(steps, "", Extent::Representative);
+    }
+    if env::var_os("RADIO_KEEP").is_none() {
+        steps.run("cluster down", None, &mut cluster(&["down"]));
+    }
+}
+
+/// End-to-end tests by the beginning of their names, area by area.
+pub fn promises(steps: &mut Steps, name: &str, extent: Extent) {
+    let areas = AREAS.iter().filter(|area| name.starts_with(area.prefix) || area.prefix.starts_with(name));
+    for area in areas {
+        let filter = if name.len() > area.prefix.len() { name } else { area.prefix };
+        let mut tests = cargo(&["test", "--package", "e2e", "--test", "promises", "--", filter]);
+        tests.args(["--test-threads", AT_ONCE, "--nocapture"]);
+        if extent == Extent::Full {
+            tests.env("RADIO_FULL", "1");
+        }
+        let budget = (extent == Extent::Representative).then_some(area.budget);
+        steps.run(&format!("end to end: {filter}"), budget, &mut tests);
+    }
+}
+
+/// `make bench`.
+pub fn bench(steps: &mut Steps) {
+    let mut tests = cargo(&["test", "--package", "e2e", "--test", "promises", "--", "bench_"]);
+    tests.args(["--test-threads", "1", "--nocapture"]);
+    steps.run("bench", None, &mut tests);
+}
+
+fn dependencies(steps: &mut Steps) -> bool {
+    let root = cache().join("tools");
+    let tool = root.join("bin/cargo-deny");
+    let installed = tool.exists() || {
+        let mut install = cargo(&["install", "cargo-deny", "--locked", "--no-default-features", "--quiet"]);
+        install.args(["--version", CARGO_DENY, "--root"]).arg(&root);
+        steps.run("install cargo-deny", None, &mut install)
+    };
+    if !installed {
+        return false;
+    }
+    println!("not run here: cargo-deny's advisories (their database lives on a git host)");
+    let mut deny = Command::new(tool);
+    deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]);
+    steps.run("cargo-deny", None, &mut deny)
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    command.args(args);
+    command
+}
+
+fn cluster(args: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--quiet", "--package", "e2e", "--bin", "cluster", "--"]);
+    command.args(args);
+    command
+}
+
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache/radio-operator");
+    env::var_os("RADIO_CACHE").map_or_else(home, PathBuf::from)
+}
