@@ -104,8 +104,9 @@ async fn life(child: &Child, heard: &mut Heard, mut watched: Option<&mut Watched
                 stopping = true;
                 send(pid, asked);
             }
-            _ = look.tick(), if !stopping && started.elapsed() > SETTLED => {
-                if watched.as_deref_mut().is_some_and(Watched::changed) {
+            _ = look.tick() => {
+                let listens = !stopping && started.elapsed() > SETTLED;
+                if listens && watched.as_deref_mut().is_some_and(Watched::changed) {
                     tracing::info!(pid = pid.as_raw_nonzero(), "configuration changed; reloading");
                     send(pid, Signal::HUP);
                 }

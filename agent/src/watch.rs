@@ -8,7 +8,7 @@ use std::fs;
 use std::future::ready;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -198,28 +198,32 @@ impl Backoff for Retry {
 /// The files of a mounted Secret or `ConfigMap`, all of one version: kubelet swaps the symlink `..data` to change
 /// them together. A plain directory is read as it is.
 pub fn read_mounted(dir: &Path) -> io::Result<Files> {
-    const SWAPS: usize = 5;
-    let mut last = read_version(dir);
-    for _ in 1..SWAPS {
-        match last {
-            // The version that was being read was replaced and removed meanwhile.
-            Err(ref gone) if gone.kind() == io::ErrorKind::NotFound && dir.exists() => {
-                last = read_version(dir);
-            }
-            _ => break,
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let before = version(dir)?;
+        let files = read_dir(before.as_deref().unwrap_or(dir));
+        // A version that is replaced is removed file by file: what was read then is worth nothing, error or not.
+        if version(dir)? == before {
+            return files;
         }
     }
-    last
+    Err(io::Error::other(format!(
+        "{} changed each time it was read",
+        dir.display()
+    )))
 }
 
-fn read_version(dir: &Path) -> io::Result<Files> {
-    let version = match fs::canonicalize(dir.join("..data")) {
-        Ok(version) => version,
-        Err(plain) if plain.kind() == io::ErrorKind::NotFound => dir.to_path_buf(),
-        Err(failure) => return Err(failure),
-    };
+fn version(dir: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::read_link(dir.join("..data")) {
+        Ok(version) => Ok(Some(dir.join(version))),
+        Err(plain) if plain.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn read_dir(dir: &Path) -> io::Result<Files> {
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(version)? {
+    for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let Some(key) = path.file_name().and_then(|name| name.to_str()) else {
             continue;

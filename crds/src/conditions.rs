@@ -29,11 +29,13 @@ pub mod reason {
     pub const IMAGE_UNAVAILABLE: &str = "ImageUnavailable";
     /// A container of a pod ends again and again.
     pub const CRASHING: &str = "Crashing";
+    /// A container of a pod cannot be started, e.g. because something it mounts does not exist.
+    pub const CONTAINER_NOT_STARTED: &str = "ContainerNotStarted";
     /// No node has room for a pod.
     pub const UNSCHEDULABLE: &str = "Unschedulable";
-    /// A ConfigMap or PersistentVolumeClaim named by a playlist does not exist.
+    /// A `ConfigMap` or `PersistentVolumeClaim` named by a playlist does not exist.
     pub const PLAYLIST_NOT_FOUND: &str = "PlaylistNotFound";
-    /// The ConfigMap key named as emergency audio does not exist.
+    /// The `ConfigMap` key named as emergency audio does not exist.
     pub const EMERGENCY_NOT_FOUND: &str = "EmergencyNotFound";
     /// The spec breaks a rule the API server did not check, e.g. it is older than the rule.
     pub const INVALID_SPEC: &str = "InvalidSpec";

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions as they are installed: what kube derives, made plain. No IO.
+//! The `CustomResourceDefinitions` as they are installed: what kube derives, made plain. No IO.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,

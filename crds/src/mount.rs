@@ -142,11 +142,11 @@ pub struct Playlist {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Order>,
 
-    /// Every key of this ConfigMap is an audio file. For little music: a ConfigMap holds at most 1 MiB.
+    /// Every key of this `ConfigMap` is an audio file. Either this or `volume`. All files together: at most 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<ConfigMapRef>,
 
-    /// The audio files are on a volume.
+    /// The directory the audio files are in. Either this or `configMap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<VolumeRef>,
 }
@@ -173,7 +173,7 @@ pub enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Emergency {
-    /// The audio file, as a key of a ConfigMap. It is played in a loop.
+    /// The audio file, as a key of a `ConfigMap`. It is played in a loop.
     pub config_map: ConfigMapKeyRef,
 }
 
@@ -237,7 +237,7 @@ pub struct ResolvedOutput {
 /// Where a playlist's files are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlaylistSource<'a> {
-    /// Every key of a ConfigMap is a file.
+    /// Every key of a `ConfigMap` is a file.
     ConfigMap(&'a ConfigMapRef),
     /// A directory on a volume.
     Volume(&'a VolumeRef),

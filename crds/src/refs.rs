@@ -15,21 +15,21 @@ pub struct StationRef {
     pub name: String,
 }
 
-/// A whole ConfigMap.
+/// A whole `ConfigMap`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapRef {
-    /// Name of the ConfigMap, in the namespace of this object.
+    /// Name of the `ConfigMap`, in the namespace of this object.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = text::object_name())]
     pub name: String,
 }
 
-/// One key of a ConfigMap.
+/// One key of a `ConfigMap`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigMapKeyRef {
-    /// Name of the ConfigMap, in the namespace of this object.
+    /// Name of the `ConfigMap`, in the namespace of this object.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = text::object_name())]
     pub name: String,
@@ -40,11 +40,11 @@ pub struct ConfigMapKeyRef {
     pub key: String,
 }
 
-/// A directory on a PersistentVolumeClaim.
+/// A directory on a `PersistentVolumeClaim`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeRef {
-    /// Name of the PersistentVolumeClaim, in the namespace of this object. It is mounted read-only.
+    /// Name of the `PersistentVolumeClaim`, in the namespace of this object. It is mounted read-only.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = text::object_name())]
     pub claim_name: String,

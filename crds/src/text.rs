@@ -36,7 +36,7 @@ pub(crate) fn object_name() -> Rule {
         .message("must be the name of an object: lower-case letters, digits, '-' and '.', a letter or digit at both ends")
 }
 
-/// A key of a ConfigMap.
+/// A key of a `ConfigMap`.
 pub(crate) fn config_map_key() -> Rule {
     Rule::new(r"self.matches('^[A-Za-z0-9._-]+$')")
         .message("must be a ConfigMap key: letters, digits, '-', '_' and '.'")

@@ -1,6 +1,6 @@
 //! Every rule of the API has an object that keeps it and one that breaks it, and the rule tells them apart.
 //!
-//! The API server answers the same to the same files: `e2e/tests/ground_api.rs`.
+//! The API server answers the same to the same files: `e2e/tests/promises/ground_api.rs`.
 #![cfg(test)]
 
 mod support;

@@ -111,7 +111,7 @@ fn printer_columns_show_fields_that_exist() {
     for (kind, ..) in KINDS {
         let mut paths = vec![".metadata.creationTimestamp".to_owned()];
         each_schema(kind, &mut |path, _| {
-            paths.push(path.trim_start_matches(kind).replace("[]", ""))
+            paths.push(path.trim_start_matches(kind).replace("[]", ""));
         });
         for column in definition(kind)["spec"]["versions"][0]["additionalPrinterColumns"]
             .as_array()
@@ -147,7 +147,7 @@ fn every_optional_field_of_a_spec_says_its_default() {
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             let description = property["description"].as_str().unwrap_or_default();
-            let told = description.contains("Default: ") || description.contains("exactly one of");
+            let told = description.contains("Default: ") || description.contains("Either this or");
             assert!(
                 told || required.contains(&Value::from(name.as_str())),
                 "{path}.{name}: {description:?}"

@@ -56,7 +56,13 @@ impl Cluster {
     }
 
     fn serve(&self, port: u16) -> Server {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        // The life before this one may still be closing its socket.
+        let listener = loop {
+            match std::net::TcpListener::bind(("127.0.0.1", port)) {
+                Err(taken) if taken.kind() == io::ErrorKind::AddrInUse => std::thread::yield_now(),
+                bound => break bound.unwrap(),
+            }
+        };
         listener.set_nonblocking(true).unwrap();
         let addr = listener.local_addr().unwrap();
         let routes = Router::new()
@@ -317,7 +323,7 @@ fn a_mounted_secret_is_read_whole_and_never_mixed() {
         }
     });
     while !kubelet.is_finished() {
-        // Losing the race five times in a row is possible here, where versions live for microseconds.
+        // Losing the race ten times in a row is possible here, where versions live for microseconds.
         if let Ok(Files(read)) = read_mounted(dir.path()) {
             assert_eq!(read["icecast.xml"], read["hash"]);
         }

@@ -60,7 +60,7 @@ fn check_value(schema: &Value, value: &Value, path: &str, violations: &mut Vec<V
         violations.push(Violation {
             path: path.to_owned(),
             message,
-        })
+        });
     };
     if let Some(allowed) = schema["enum"]
         .as_array()
@@ -73,7 +73,7 @@ fn check_value(schema: &Value, value: &Value, path: &str, violations: &mut Vec<V
     match (schema["type"].as_str(), value) {
         (Some("string"), Value::String(text)) => check_text(schema, text, &mut broken),
         (Some("integer"), Value::Number(number)) if number.is_i64() => {
-            check_number(schema, number.as_i64(), &mut broken)
+            check_number(schema, number.as_i64(), &mut broken);
         }
         (Some("array"), Value::Array(items)) => {
             check_list(schema, items, &mut broken);

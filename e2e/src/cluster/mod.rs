@@ -2,27 +2,39 @@
 
 pub mod cgroups;
 mod control_plane;
+mod deploy;
 mod dns;
 mod doors;
+mod down;
+mod given;
 mod kubeconfig;
 mod netns;
 mod network;
 mod node;
 mod objects;
+mod outage;
 mod pki;
+mod pods;
+mod preflight;
 pub mod processes;
-mod s3;
+mod remains;
+pub mod s3;
 mod serve;
+mod status;
 mod up;
+pub mod verbs;
 mod volumes;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+pub use down::down;
+pub use given::up_on_given;
 pub use netns::{dial, dial_from, within};
 pub use serve::serve;
-pub use up::up;
+pub use status::status;
+pub use up::{Extent, up};
 
 /// The network namespace of the control plane.
 pub const CONTROL_PLANE: &str = "radio-cp";
@@ -109,6 +121,34 @@ impl Places {
         })
     }
 
+    /// The same, but of the checkout that the running cluster was started from, if there is one.
+    #[must_use]
+    pub fn of_running(&self) -> Self {
+        let mut places = self.clone();
+        if let Some(repository) = self.owner() {
+            places.visible = repository.join(".cluster");
+            places.repository = repository;
+        }
+        places
+    }
+
+    /// The checkout that the running cluster was started from.
+    #[must_use]
+    pub fn owner(&self) -> Option<PathBuf> {
+        std::fs::read_to_string(self.run.join("owner")).ok().map(PathBuf::from)
+    }
+
+    /// Lets no other `cluster` command change the cluster until the lock is dropped.
+    pub fn lock(&self) -> Result<std::fs::File> {
+        let path = self.run.with_extension("lock");
+        let file = std::fs::File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        if file.try_lock().is_err() {
+            println!("waiting for another `cluster` command to end");
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        }
+        Ok(file)
+    }
+
     /// The folder of process records.
     #[must_use]
     pub fn records(&self) -> PathBuf {
@@ -166,7 +206,7 @@ impl Places {
         for folder in folders {
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        Ok(())
+        crate::install::cache::write(&self.run.join("owner"), text(&self.repository))
     }
 }
 

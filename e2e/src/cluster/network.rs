@@ -7,14 +7,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-use super::{CONTROL_PLANE, CONTROL_PLANE_ADDRESS, NODES, Node, netns};
+use super::outage::Outage;
+use super::{CONTROL_PLANE, CONTROL_PLANE_ADDRESS, NODES, Node, Places, netns};
 use crate::install::command;
 
 /// The switch, and the control plane's own interface.
 const SWITCH: &str = "nodes";
 
 /// Makes what is missing of the network.
-pub async fn ensure() -> Result<()> {
+pub async fn ensure(places: &Places) -> Result<()> {
     namespace(CONTROL_PLANE).await?;
     if !has_link(CONTROL_PLANE, SWITCH)? {
         ip(CONTROL_PLANE, &["link", "add", SWITCH, "type", "bridge"]).await?;
@@ -25,6 +26,10 @@ pub async fn ensure() -> Result<()> {
     ip(CONTROL_PLANE, &["route", "replace", "default", "dev", SWITCH]).await?;
     for node in NODES {
         cable(node).await?;
+        // A node that a test has cut off stays so until it returns.
+        if Outage::of(places, node).is_none() {
+            plug(node, true).await?;
+        }
     }
     for node in NODES {
         let others = NODES.into_iter().filter(|other| *other != node).map(Node::namespace);
@@ -59,7 +64,6 @@ async fn cable(node: Node) -> Result<()> {
         ip(CONTROL_PLANE, &cable).await?;
     }
     ip(CONTROL_PLANE, &["link", "set", &port, "master", SWITCH]).await?;
-    plug(node, true).await?;
     ip(&namespace_name, &["addr", "replace", &format!("{}/24", node.address()), "dev", "eth0"]).await?;
     ip(&namespace_name, &["link", "set", "eth0", "up"]).await?;
     ip(&namespace_name, &["route", "replace", "default", "via", CONTROL_PLANE_ADDRESS]).await?;

@@ -35,3 +35,14 @@ pub fn kubectl(places: &Places) -> Command {
     kubectl.arg("--kubeconfig").arg(places.kubeconfig());
     kubectl
 }
+
+/// Waits until the object exists and fulfils the condition.
+pub async fn wait(places: &Places, object: &str, condition: &str, seconds: u32) -> Result<()> {
+    let (condition, timeout) = (format!("--for={condition}"), format!("--timeout={seconds}s"));
+    for condition in ["--for=create", &condition] {
+        command::output(kubectl(places).args(["wait", object, condition, &timeout]))
+            .await
+            .with_context(|| format!("{object} does not get there in {seconds} s ({condition})"))?;
+    }
+    Ok(())
+}

@@ -87,6 +87,13 @@ pub async fn stop(records: &Path, name: &str, patience: Duration) -> Result<()> 
     Ok(())
 }
 
+/// Forgets a process that is known to be dead.
+pub fn forget(records: &Path, name: &str) {
+    if !is_running(records, name) {
+        let _ = fs::remove_file(records.join(name));
+    }
+}
+
 /// The names of all recorded processes.
 #[must_use]
 pub fn recorded(records: &Path) -> Vec<String> {

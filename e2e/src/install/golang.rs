@@ -18,6 +18,9 @@ const COREDNS: &str = "github.com/coredns/coredns@v1.15.0";
 const VERSITYGW: &str = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 /// Smaller programs; nobody debugs these here.
 const LINKER: &str = "-ldflags=-s -w";
+/// Kubernetes as it calls itself: built as a module it would not know its version.
+const KUBERNETES: &str = "-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=v1.35.4 \
+     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35";
 
 /// The Kubernetes components whose names the one program answers to.
 const COMPONENTS: [&str; 6] =
@@ -46,19 +49,28 @@ impl Programs {
 
 /// Builds what is not in the cache yet.
 pub async fn ensure(sources: &Path, progress: &Progress) -> Result<Programs> {
-    let version = command::output(Command::new("go").args(["env", "GOVERSION", "GOARCH"]))
-        .await
-        .context("Go is needed to build Kubernetes: install Go 1.21 or newer (it fetches the version it needs)")?;
+    let version = version().await?;
     Ok(Programs {
         kubernetes: kubernetes(&sources.join("kube"), &version, progress).await?,
         coredns: install("coredns", COREDNS, &version, progress).await?,
         versitygw: install("versitygw", VERSITYGW, &version, progress).await?,
-        pause: build("pause", &sources.join("pause"), &version, progress).await?,
+        pause: build("pause", &sources.join("pause"), LINKER, &version, progress).await?,
     })
 }
 
+/// Builds only what `kubectl` needs.
+pub async fn kubectl(sources: &Path, progress: &Progress) -> Result<PathBuf> {
+    Ok(kubernetes(&sources.join("kube"), &version().await?, progress).await?.join("kubectl"))
+}
+
+async fn version() -> Result<String> {
+    command::output(Command::new("go").args(["env", "GOVERSION", "GOARCH"]))
+        .await
+        .context("Go is needed to build Kubernetes: install Go 1.21 or newer (it fetches the version it needs)")
+}
+
 async fn kubernetes(source: &Path, version: &str, progress: &Progress) -> Result<PathBuf> {
-    let program = build("kube", source, version, progress).await?;
+    let program = build("kube", source, KUBERNETES, version, progress).await?;
     let folder = program.with_file_name("components");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for component in COMPONENTS {
@@ -71,13 +83,13 @@ async fn kubernetes(source: &Path, version: &str, progress: &Progress) -> Result
 }
 
 /// Builds one of our own Go programs.
-async fn build(name: &str, source: &Path, version: &str, progress: &Progress) -> Result<PathBuf> {
-    let hash = Fingerprint::default().add(version.as_bytes()).add_path(source)?.finish();
+async fn build(name: &str, source: &Path, linker: &str, version: &str, progress: &Progress) -> Result<PathBuf> {
+    let hash = Fingerprint::default().add(version.as_bytes()).add(linker.as_bytes()).add_path(source)?.finish();
     cached(name, &hash, async |folder| {
         progress.say(format!("building {name}"));
         let target = folder.join(name);
         let mut go = go();
-        go.args(["build", "-v", LINKER, "-o"]).arg(target).arg(".").current_dir(source);
+        go.args(["build", "-v", linker, "-o"]).arg(target).arg(".").current_dir(source);
         command::run(&mut go, progress).await
     })
     .await

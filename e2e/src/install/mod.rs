@@ -4,3 +4,5 @@ pub mod apt;
 pub mod cache;
 pub mod command;
 pub mod golang;
+pub mod images;
+pub mod rooms;

@@ -26,7 +26,14 @@ pub enum Codec {
 
 impl Codec {
     /// All of them, for tests that go round.
-    pub const ALL: [Self; 6] = [Self::Mp3, Self::Adts, Self::Opus, Self::Vorbis, Self::OggFlac, Self::WebmOpus];
+    pub const ALL: [Self; 6] = [
+        Self::Mp3,
+        Self::Adts,
+        Self::Opus,
+        Self::Vorbis,
+        Self::OggFlac,
+        Self::WebmOpus,
+    ];
 
     /// The Content-Type a DJ's program sends with it.
     #[must_use]
@@ -91,9 +98,15 @@ impl Codec {
             Self::Mp3 => &[("-write_xing", "0".into()), ("-id3v2_version", "0".into())],
             Self::Adts => &[],
             Self::Opus | Self::Vorbis | Self::OggFlac => &[("-page_duration", page.as_micros().to_string())],
-            Self::WebmOpus => &[("-live", "1".into()), ("-cluster_time_limit", page.as_millis().to_string())],
+            Self::WebmOpus => &[
+                ("-live", "1".into()),
+                ("-cluster_time_limit", page.as_millis().to_string()),
+            ],
         };
-        options.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]).collect()
+        options
+            .iter()
+            .flat_map(|(option, value)| [(*option).to_owned(), value.clone()])
+            .collect()
     }
 }
 
@@ -109,15 +122,48 @@ pub(super) fn encoder() -> Command {
 /// An ffmpeg that decodes what it is given on stdin as soon as it can, to s16le on stdout.
 pub(super) fn decoder(demuxer: &str) -> Command {
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-hide_banner", "-v", "error", "-fflags", "+nobuffer", "-flags", "low_delay"]);
-    command.args(["-probesize", "32", "-analyzeduration", "0", "-f", demuxer, "-i", "pipe:0"]);
-    command.args(["-vn", "-ar", "48000", "-ac", "1", "-f", "s16le", "-flush_packets", "1", "pipe:1"]);
+    command.args([
+        "-nostdin",
+        "-hide_banner",
+        "-v",
+        "error",
+        "-fflags",
+        "+nobuffer",
+        "-flags",
+        "low_delay",
+    ]);
+    command.args([
+        "-probesize",
+        "32",
+        "-analyzeduration",
+        "0",
+        "-f",
+        demuxer,
+        "-i",
+        "pipe:0",
+    ]);
+    command.args([
+        "-vn",
+        "-ar",
+        "48000",
+        "-ac",
+        "1",
+        "-f",
+        "s16le",
+        "-flush_packets",
+        "1",
+        "pipe:1",
+    ]);
     command
 }
 
 /// Starts it with pipes on all three; it ends with its handle.
 pub(super) fn spawn(command: &mut Command) -> Result<Child> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::msg("ffmpeg is not installed: apt-get install ffmpeg"),
         _ => Error::new(error).context("ffmpeg could not be started"),
@@ -128,7 +174,13 @@ pub(super) fn spawn(command: &mut Command) -> Result<Child> {
 pub async fn require_ffmpeg() -> Result<()> {
     let mut command = Command::new("ffmpeg");
     command.args(["-hide_banner", "-version"]);
-    let output = spawn(&mut command)?.wait_with_output().await.context("ffmpeg was lost")?;
-    anyhow::ensure!(output.status.success(), "`ffmpeg -version` fails: reinstall it with apt-get install ffmpeg");
+    let output = spawn(&mut command)?
+        .wait_with_output()
+        .await
+        .context("ffmpeg was lost")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "`ffmpeg -version` fails: reinstall it with apt-get install ffmpeg"
+    );
     Ok(())
 }

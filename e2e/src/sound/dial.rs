@@ -51,7 +51,9 @@ pub(super) struct Address {
 
 impl Address {
     pub fn parse(url: &str) -> Result<Self> {
-        let rest = url.strip_prefix("http://").with_context(|| format!("{url} does not begin with http://"))?;
+        let rest = url
+            .strip_prefix("http://")
+            .with_context(|| format!("{url} does not begin with http://"))?;
         let (authority, path) = match rest.find('/') {
             Some(at) => (&rest[..at], &rest[at..]),
             None => (rest, "/"),
@@ -61,7 +63,11 @@ impl Address {
             None => (None, authority),
         };
         let (host, port) = match place.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().with_context(|| format!("{url} has no port that is a number"))?),
+            Some((host, port)) => (
+                host,
+                port.parse()
+                    .with_context(|| format!("{url} has no port that is a number"))?,
+            ),
             None => (place, 80),
         };
         if host.is_empty() {
@@ -75,6 +81,11 @@ impl Address {
         })
     }
 
+    /// The URL without its password.
+    pub fn shown(&self) -> String {
+        format!("http://{}{}", self.authority(), self.path)
+    }
+
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
@@ -84,7 +95,9 @@ impl Address {
             .await
             .with_context(|| format!("{} did not answer a connection for {CONNECT:?}", self.authority()))?
             .with_context(|| format!("no connection to {}", self.authority()))?;
-        stream.set_nodelay(true).with_context(|| format!("connection to {} was lost", self.authority()))?;
+        stream
+            .set_nodelay(true)
+            .with_context(|| format!("connection to {} was lost", self.authority()))?;
         Ok(stream)
     }
 }

@@ -90,18 +90,27 @@ impl Ear {
 
     /// Silences of at least 40 ms; the last one may still go on.
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
-        self.silences.iter().filter(|s| s.audio >= SLICE * SHORTEST_SILENCE)
+        self.silences
+            .iter()
+            .filter(|s| s.audio >= SLICE * SHORTEST_SILENCE)
     }
 
     /// The tone of the newest 100 ms and when they arrived.
     #[must_use]
     pub fn now(&self) -> Option<(Tone, Instant)> {
-        let tone = if self.astray >= SLICES { Tone::Unknown } else { self.spans.last()?.tone };
+        let tone = if self.astray >= SLICES {
+            Tone::Unknown
+        } else {
+            self.spans.last()?.tone
+        };
         Some((tone, self.last?))
     }
 
     fn slice(&mut self, at: Instant) {
-        let slice = Slice { tone: tone::name(&self.samples), at };
+        let slice = Slice {
+            tone: tone::name(&self.samples),
+            at,
+        };
         self.window.extend(self.samples.drain(..));
         self.recent.push_back(slice);
         if self.recent.len() > SLICES {
@@ -119,7 +128,10 @@ impl Ear {
             Some(run) if silent && self.silent_now => run.audio += SLICE,
             _ if silent => {
                 self.silences.retain(|s| s.audio >= SLICE * SHORTEST_SILENCE);
-                self.silences.push(Silence { at: slice.at, audio: SLICE });
+                self.silences.push(Silence {
+                    at: slice.at,
+                    audio: SLICE,
+                });
             }
             _ => {}
         }
@@ -156,11 +168,14 @@ impl Ear {
         let tone = self.recent.back()?.tone;
         let agreed = self.recent.len() == SLICES && self.recent.iter().all(|s| s.tone == tone);
         let news = self.spans.last().is_none_or(|span| span.tone != tone);
-        (agreed && news && tone != Tone::Unknown && tone::name(self.window.make_contiguous()) == tone).then_some(tone)
+        (agreed && news && tone != Tone::Unknown && tone::name(self.window.make_contiguous()) == tone)
+            .then_some(tone)
     }
 
     fn begin(&mut self, tone: Tone) {
-        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else { return };
+        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else {
+            return;
+        };
         let (began, ended) = (first.at, last.at);
         if let Some(span) = self.spans.last_mut().filter(|span| span.tone == Tone::Unknown) {
             // An unknown span counted these slices as its own until they were a tone.
@@ -168,14 +183,26 @@ impl Ear {
             span.audio = span.audio.saturating_sub(lent);
             span.ended = span.ended.min(began);
         }
-        self.spans.push(Span { tone, began, ended, audio: WINDOW, blemishes: 0 });
+        self.spans.push(Span {
+            tone,
+            began,
+            ended,
+            audio: WINDOW,
+            blemishes: 0,
+        });
         self.astray = 0;
     }
 
     fn begin_unknown(&mut self, ended: Instant) {
         let audio = SLICE * u32::try_from(self.astray).unwrap_or(u32::MAX);
         let began = self.astray_since.unwrap_or(ended);
-        self.spans.push(Span { tone: Tone::Unknown, began, ended, audio, blemishes: 0 });
+        self.spans.push(Span {
+            tone: Tone::Unknown,
+            began,
+            ended,
+            audio,
+            blemishes: 0,
+        });
         self.astray = 0;
     }
 }
@@ -227,7 +254,10 @@ mod tests {
             let mut edge = 0;
             for (span, (tone, ms)) in ear.spans().iter().zip(script) {
                 let began = usize::try_from((span.began - start).as_millis()).unwrap();
-                assert!((edge..=edge + 45).contains(&began), "{tone} began at {began}, not {edge}");
+                assert!(
+                    (edge..=edge + 45).contains(&began),
+                    "{tone} began at {began}, not {edge}"
+                );
                 let audio = usize::try_from(span.audio.as_millis()).unwrap();
                 assert!(audio.abs_diff(ms) <= 45, "{tone} lasted {audio}, not {ms}");
                 edge += ms;
@@ -237,15 +267,24 @@ mod tests {
 
     #[test]
     fn a_short_drop_out_is_a_silence_and_a_blemish_but_no_span() {
-        let (ear, _) = played(&[(Tone::Hz(440), 1000), (Tone::Silence, 80), (Tone::Hz(440), 1000)], 960);
+        let (ear, _) = played(
+            &[(Tone::Hz(440), 1000), (Tone::Silence, 80), (Tone::Hz(440), 1000)],
+            960,
+        );
         assert_eq!(names(&ear), [Tone::Hz(440)]);
         assert_eq!(ear.spans()[0].blemishes, 4);
-        assert_eq!(ear.silences().map(|s| s.audio).collect::<Vec<_>>(), [Duration::from_millis(80)]);
+        assert_eq!(
+            ear.silences().map(|s| s.audio).collect::<Vec<_>>(),
+            [Duration::from_millis(80)]
+        );
     }
 
     #[test]
     fn under_100_ms_of_a_tone_is_not_named() {
-        let (ear, _) = played(&[(Tone::Hz(440), 1000), (Tone::Hz(880), 80), (Tone::Hz(440), 1000)], 960);
+        let (ear, _) = played(
+            &[(Tone::Hz(440), 1000), (Tone::Hz(880), 80), (Tone::Hz(440), 1000)],
+            960,
+        );
         assert_eq!(names(&ear), [Tone::Hz(440)]);
     }
 

@@ -62,7 +62,9 @@ pub async fn get(dialer: &Dialer, address: &Address, titles: bool) -> Result<Str
     if titles {
         request = request.header("Icy-MetaData", "1");
     }
-    let request = request.body(Empty::<Bytes>::new()).with_context(|| format!("{url} cannot be asked for"))?;
+    let request = request
+        .body(Empty::<Bytes>::new())
+        .with_context(|| format!("{url} cannot be asked for"))?;
     let response = tokio::time::timeout(ANSWER, sender.send_request(request))
         .await
         .with_context(|| format!("{url} took the request and did not answer for {ANSWER:?}"))?
@@ -71,10 +73,21 @@ pub async fn get(dialer: &Dialer, address: &Address, titles: bool) -> Result<Str
     if !parts.status.is_success() {
         let body = http_body_util::Limited::new(body, BODY_OF_A_REFUSAL).collect();
         let body = tokio::time::timeout(ANSWER, body).await.ok().and_then(Result::ok);
-        let body = String::from_utf8_lossy(&body.map(http_body_util::Collected::to_bytes).unwrap_or_default()).into();
-        return Err(Refused { url, status: parts.status.as_u16(), body }.into());
+        let body =
+            String::from_utf8_lossy(&body.map(http_body_util::Collected::to_bytes).unwrap_or_default())
+                .into();
+        return Err(Refused {
+            url,
+            status: parts.status.as_u16(),
+            body,
+        }
+        .into());
     }
-    Ok(Stream { headers: parts.headers, body, _connection: connection })
+    Ok(Stream {
+        headers: parts.headers,
+        body,
+        _connection: connection,
+    })
 }
 
 fn reason(error: &hyper::Error) -> Reason {
@@ -82,5 +95,9 @@ fn reason(error: &hyper::Error) -> Reason {
         .source()
         .and_then(|source| source.downcast_ref::<std::io::Error>())
         .is_some_and(|io| matches!(io.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
-    if cut { Reason::Reset } else { Reason::Broken(error.to_string()) }
+    if cut {
+        Reason::Reset
+    } else {
+        Reason::Broken(error.to_string())
+    }
 }

@@ -13,7 +13,11 @@ pub struct Icy {
 impl Icy {
     /// For the `icy-metaint` of the response; 0 carries no titles.
     pub fn new(interval: usize) -> Self {
-        Self { interval, audio_left: interval, block: None }
+        Self {
+            interval,
+            audio_left: interval,
+            block: None,
+        }
     }
 
     /// Gives the audio in `bytes` and adds titles that became complete.
@@ -73,11 +77,16 @@ mod tests {
         for grain in 1..=stream.len() {
             let mut icy = Icy::new(8);
             let mut titles = Vec::new();
-            let audio: Vec<u8> =
-                stream.chunks(grain).flat_map(|piece| icy.strip(Bytes::copy_from_slice(piece), &mut titles)).collect();
+            let audio: Vec<u8> = stream
+                .chunks(grain)
+                .flat_map(|piece| icy.strip(Bytes::copy_from_slice(piece), &mut titles))
+                .collect();
             assert_eq!(audio, [[1; 8].as_slice(), &[2; 8], &[3; 8], &[4; 3]].concat());
             assert_eq!(titles, ["It's \"that\" & 🎧", "B"]);
         }
-        assert_eq!(Icy::new(0).strip(Bytes::from_static(b"abc"), &mut Vec::new()), "abc");
+        assert_eq!(
+            Icy::new(0).strip(Bytes::from_static(b"abc"), &mut Vec::new()),
+            "abc"
+        );
     }
 }

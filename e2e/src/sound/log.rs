@@ -82,7 +82,6 @@ pub(super) struct Log {
     pub titles: Vec<(Instant, String)>,
     pub trouble: Vec<(Instant, String)>,
     pub ear: Ear,
-    pub over: bool,
 }
 
 impl Log {
@@ -96,9 +95,18 @@ impl Log {
     /// Gaps of at least `threshold`, by time; one that still goes on counts up to `now`.
     pub fn gaps(&self, threshold: Duration, now: Instant) -> Vec<Gap> {
         let current = self.last_byte.and_then(|last| pause(last, now));
-        let silences =
-            self.ear.silences().map(|s| Gap { at: s.at, length: s.audio, kind: GapKind::Silence });
-        let mut gaps: Vec<Gap> = self.pauses.iter().copied().chain(current).chain(silences).collect();
+        let silences = self.ear.silences().map(|s| Gap {
+            at: s.at,
+            length: s.audio,
+            kind: GapKind::Silence,
+        });
+        let mut gaps: Vec<Gap> = self
+            .pauses
+            .iter()
+            .copied()
+            .chain(current)
+            .chain(silences)
+            .collect();
         gaps.retain(|gap| gap.length >= threshold);
         gaps.sort_by_key(|gap| gap.at);
         gaps
@@ -107,7 +115,11 @@ impl Log {
 
 fn pause(from: Instant, to: Instant) -> Option<Gap> {
     let length = to.saturating_duration_since(from);
-    (length >= SHORTEST_PAUSE).then_some(Gap { at: from, length, kind: GapKind::NoBytes })
+    (length >= SHORTEST_PAUSE).then_some(Gap {
+        at: from,
+        length,
+        kind: GapKind::NoBytes,
+    })
 }
 
 #[cfg(test)]
@@ -123,7 +135,10 @@ mod tests {
             log.bytes_came(10, after(ms));
         }
         let lengths = |threshold, now| -> Vec<u128> {
-            log.gaps(Duration::from_millis(threshold), after(now)).iter().map(Gap::ms).collect()
+            log.gaps(Duration::from_millis(threshold), after(now))
+                .iter()
+                .map(Gap::ms)
+                .collect()
         };
         assert_eq!(lengths(0, 801), [500]);
         assert_eq!(lengths(0, 2800), [500, 2000]);

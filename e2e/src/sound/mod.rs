@@ -10,36 +10,41 @@
 //! - [`Sender`] makes a [`Dj`]; [`wrong::knock`] speaks wrong protocols.
 //! - [`signal::Track`] writes audio files, [`BareIcecast`] is a server to compare with.
 
-pub mod codec;
-pub mod crowd;
+mod byte_log;
+mod codec;
+mod crowd;
 mod decode;
-pub mod dial;
-pub mod ear;
+mod dial;
+mod dj;
+mod ear;
 mod encode;
 mod feed;
 mod get;
-pub mod icecast;
+mod icecast;
 mod icy;
-pub mod latency;
-pub mod listener;
+mod latency;
+mod listener;
 mod log;
 mod ogg;
-pub mod sender;
+mod sender;
+mod session;
 pub mod signal;
-pub mod source;
+mod source;
 pub mod tone;
 pub mod wrong;
 
-pub use codec::Codec;
-pub use crowd::Crowd;
+pub use byte_log::ByteLog;
+pub use codec::{Codec, require_ffmpeg};
+pub use crowd::{Crowd, Gathering, Seat, Summary};
 pub use dial::{Dial, Dialer, Direct};
+pub use dj::{Cut, Dj, Sent};
 pub use ear::Span;
 pub use feed::Flip;
 pub use icecast::BareIcecast;
 pub use latency::Latency;
-pub use listener::Listener;
+pub use listener::{Listen, Listener};
 pub use log::{Disconnect, Gap, GapKind, Reason};
-pub use sender::{Cut, Dj, Sender};
+pub use sender::Sender;
 pub use signal::{Script, Track, file};
 pub use source::{Protocol, Refused, Reply};
 pub use tone::Tone;
@@ -48,5 +53,7 @@ pub use tone::Tone;
 #[must_use]
 pub fn wall_clock(at: std::time::Instant) -> jiff::Timestamp {
     let ago = at.elapsed();
-    jiff::Timestamp::now().saturating_sub(ago).unwrap_or(jiff::Timestamp::MIN)
+    jiff::Timestamp::now()
+        .saturating_sub(ago)
+        .unwrap_or(jiff::Timestamp::MIN)
 }

@@ -21,7 +21,9 @@ impl Page {
 
     /// Headers come before any audio and so at position 0.
     pub fn is_header(&self) -> bool {
-        self.bytes.get(6..14).is_some_and(|position| position.iter().all(|b| *b == 0))
+        self.bytes
+            .get(6..14)
+            .is_some_and(|position| position.iter().all(|b| *b == 0))
     }
 
     pub fn payload(&self) -> &[u8] {
@@ -42,8 +44,12 @@ impl Pages {
         let mut pages = Vec::new();
         loop {
             self.skip_garbage();
-            let Some(length) = self.page_length().filter(|length| self.pending.len() >= *length) else { break };
-            pages.push(Page { bytes: self.pending.split_to(length).freeze() });
+            let Some(length) = self.page_length().filter(|length| self.pending.len() >= *length) else {
+                break;
+            };
+            pages.push(Page {
+                bytes: self.pending.split_to(length).freeze(),
+            });
         }
         pages
     }
@@ -53,7 +59,10 @@ impl Pages {
         let at = self.pending.windows(mark.len()).position(|piece| piece == mark);
         let keep_from = at.unwrap_or_else(|| {
             let most = self.pending.len().min(mark.len() - 1);
-            let tail = (0..=most).rev().find(|n| self.pending.ends_with(&mark[..*n])).unwrap_or(0);
+            let tail = (0..=most)
+                .rev()
+                .find(|n| self.pending.ends_with(&mark[..*n]))
+                .unwrap_or(0);
             self.pending.len() - tail
         });
         let _garbage = self.pending.split_to(keep_from);
@@ -86,12 +95,12 @@ impl Comments {
         self.gathered.extend_from_slice(page.payload());
         let title = title(&self.gathered)?;
         self.done = true;
-        title
+        (!title.is_empty()).then_some(title)
     }
 }
 
-/// `None` while the comment header is not complete or not there, `Some(None)` if it has no title.
-fn title(headers: &[u8]) -> Option<Option<String>> {
+/// `None` while the comment header is not complete or not there, an empty one if there is none in it.
+fn title(headers: &[u8]) -> Option<String> {
     let marks: [&[u8]; 3] = [b"OpusTags", b"\x03vorbis", b"\x84"];
     let mark = marks.into_iter().find(|mark| headers.starts_with(mark))?;
     // FLAC's comment block has a 24 bit length behind its type.
@@ -108,11 +117,12 @@ fn title(headers: &[u8]) -> Option<Option<String>> {
             _ => {}
         }
     }
-    Some(match (artist, title) {
+    let title = match (artist, title) {
         (Some(artist), Some(title)) => Some(format!("{artist} - {title}")),
         (None, title) => title,
         (artist, None) => artist,
-    })
+    };
+    Some(title.unwrap_or_default())
 }
 
 /// Takes a string with its 32 bit length in front.
@@ -176,7 +186,11 @@ mod tests {
             stream.extend(page(0, 0, &tags(mark, &comments)));
             stream.extend(page(0, 960, b"audio"));
             let mut reader = Comments::default();
-            let titles: Vec<String> = pages.push(&stream).iter().filter_map(|p| reader.push(p)).collect();
+            let titles: Vec<String> = pages
+                .push(&stream)
+                .iter()
+                .filter_map(|p| reader.push(p))
+                .collect();
             assert_eq!(titles, ["A=B - Grüße & \"Küsse\" 🎧"]);
         }
     }
@@ -188,7 +202,11 @@ mod tests {
         let (first, second) = whole.split_at(510);
         let stream = [page(2, 0, b"OpusHead"), page(0, 0, first), page(1, 0, second)].concat();
         let mut reader = Comments::default();
-        let titles: Vec<String> = Pages::default().push(&stream).iter().filter_map(|p| reader.push(p)).collect();
+        let titles: Vec<String> = Pages::default()
+            .push(&stream)
+            .iter()
+            .filter_map(|p| reader.push(p))
+            .collect();
         assert_eq!(titles, ["x".repeat(700)]);
     }
 }

@@ -22,19 +22,27 @@ pub struct Oscillator {
 
 impl Default for Oscillator {
     fn default() -> Self {
-        Self { phase: 0.0, noise: 0x9e37_79b9 }
+        Self {
+            phase: 0.0,
+            noise: 0x9e37_79b9,
+        }
     }
 }
 
 impl Oscillator {
     /// The next `count` samples, mono at 48 kHz; [`Tone::Unknown`] is white noise.
     pub fn samples(&mut self, tone: Tone, count: usize) -> Vec<i16> {
-        (0..count).map(|_| to_sample(self.next(tone) * AMPLITUDE)).collect()
+        (0..count)
+            .map(|_| to_sample(self.next(tone) * AMPLITUDE))
+            .collect()
     }
 
     /// The same as bytes of s16le.
     pub fn pcm(&mut self, tone: Tone, count: usize) -> Vec<u8> {
-        self.samples(tone, count).into_iter().flat_map(i16::to_le_bytes).collect()
+        self.samples(tone, count)
+            .into_iter()
+            .flat_map(i16::to_le_bytes)
+            .collect()
     }
 
     fn next(&mut self, tone: Tone) -> f64 {
@@ -77,7 +85,10 @@ impl Script {
     pub fn flips(tones: &[Tone], every: Duration, count: usize) -> Self {
         let order: Vec<Tone> = tones.iter().copied().cycle().take(count).collect();
         let last = order.last().copied().unwrap_or(Tone::Silence);
-        order.into_iter().fold(Self::default(), |script, tone| script.then(tone, every)).hold(last)
+        order
+            .into_iter()
+            .fold(Self::default(), |script, tone| script.then(tone, every))
+            .hold(last)
     }
 
     /// Adds a tone for some time.
@@ -108,7 +119,12 @@ impl Track {
     /// Ten seconds of a tone as MP3.
     #[must_use]
     pub fn of(tone: Tone) -> Self {
-        Self { tone, length: Duration::from_secs(10), codec: Codec::Mp3, tags: Vec::new() }
+        Self {
+            tone,
+            length: Duration::from_secs(10),
+            codec: Codec::Mp3,
+            tags: Vec::new(),
+        }
     }
 
     /// How long it plays.
@@ -156,7 +172,11 @@ impl Track {
         drop(stdin);
         let output = child.wait_with_output().await.context("ffmpeg was lost")?;
         if !output.status.success() {
-            bail!("ffmpeg could not write {}: {}", path.display(), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "ffmpeg could not write {}: {}",
+                path.display(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         fed.with_context(|| format!("ffmpeg did not take all audio of {}", path.display()))
     }
@@ -194,7 +214,11 @@ mod tests {
     #[test]
     fn what_is_made_is_what_is_named() {
         let mut oscillator = Oscillator::default();
-        for tone in CANDIDATES.map(Tone::Hz).into_iter().chain([Tone::Silence, Tone::Unknown]) {
+        for tone in CANDIDATES
+            .map(Tone::Hz)
+            .into_iter()
+            .chain([Tone::Silence, Tone::Unknown])
+        {
             assert_eq!(name(&oscillator.samples(tone, 4800)), tone);
         }
     }
@@ -204,8 +228,15 @@ mod tests {
         let mut oscillator = Oscillator::default();
         let mut audio = oscillator.samples(Tone::Hz(440), 777);
         audio.extend(oscillator.samples(Tone::Hz(880), 777));
-        let steepest = audio.windows(2).map(|pair| pair[0].abs_diff(pair[1])).max().unwrap();
-        assert!(steepest < 1950, "{steepest} is more than 880 Hz can rise in one sample");
+        let steepest = audio
+            .windows(2)
+            .map(|pair| pair[0].abs_diff(pair[1]))
+            .max()
+            .unwrap();
+        assert!(
+            steepest < 1950,
+            "{steepest} is more than 880 Hz can rise in one sample"
+        );
     }
 
     #[test]
@@ -221,7 +252,10 @@ mod tests {
         let second = Duration::from_secs(1);
         let script = Script::flips(&[Tone::Hz(440), Tone::Hz(880)], second, 3);
         let tones: Vec<Tone> = script.steps.iter().map(|(tone, _)| *tone).collect();
-        assert_eq!(tones, [Tone::Hz(440), Tone::Hz(880), Tone::Hz(440), Tone::Hz(440)]);
+        assert_eq!(
+            tones,
+            [Tone::Hz(440), Tone::Hz(880), Tone::Hz(440), Tone::Hz(440)]
+        );
         assert_eq!(script.steps[3].1, None);
     }
 }

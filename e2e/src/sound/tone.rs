@@ -91,7 +91,9 @@ mod tests {
     }
 
     fn noise(amplitude: f64, length: usize) -> Vec<f64> {
-        (0..length).map(|_| (rand::random::<f64>() * 2.0 - 1.0) * amplitude).collect()
+        (0..length)
+            .map(|_| (rand::random::<f64>() * 2.0 - 1.0) * amplitude)
+            .collect()
     }
 
     fn mix(a: &[f64], b: &[f64]) -> Vec<f64> {
@@ -152,8 +154,10 @@ mod tests {
 
     #[test]
     fn tones_off_the_list_are_unknown() {
-        for hz in [100.0, 226.0, 275.0, 385.0, 433.0, 447.0, 495.0, 600.0, 770.0, 868.0, 893.0, 990.0, 3000.0, 9000.0]
-        {
+        for hz in [
+            100.0, 226.0, 275.0, 385.0, 433.0, 447.0, 495.0, 600.0, 770.0, 868.0, 893.0, 990.0, 3000.0,
+            9000.0,
+        ] {
             assert_eq!(heard(&sine(hz, 0.5, 0.3, WINDOW)), Tone::Unknown, "{hz} Hz");
         }
     }
@@ -168,8 +172,12 @@ mod tests {
 
     #[test]
     fn mixtures_name_the_tone_only_when_it_clearly_leads() {
-        for (second, expected) in [(0.1, Tone::Hz(440)), (0.25, Tone::Hz(440)), (0.4, Tone::Unknown), (0.5, Tone::Unknown)]
-        {
+        for (second, expected) in [
+            (0.1, Tone::Hz(440)),
+            (0.25, Tone::Hz(440)),
+            (0.4, Tone::Unknown),
+            (0.5, Tone::Unknown),
+        ] {
             for other in [220.0, 330.0, 550.0, 880.0, 1320.0] {
                 let audio = mix(&sine(440.0, 0.5, 0.2, WINDOW), &sine(other, second, 1.1, WINDOW));
                 assert_eq!(heard(&audio), expected, "with {other} Hz at {second}");

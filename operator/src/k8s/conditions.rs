@@ -38,7 +38,11 @@ impl Report {
             Class::Retry | Class::Wait(_) => State::Reconciling,
             Class::Stalled { .. } => State::Stalled,
         };
-        Self { state, reason: error.reason(), message: message(error) }
+        Self {
+            state,
+            reason: error.reason(),
+            message: message(error),
+        }
     }
 }
 
@@ -46,14 +50,17 @@ impl Report {
 #[must_use]
 pub fn conditions(report: &Report, generation: i64, old: &[Condition], now: Timestamp) -> Vec<Condition> {
     let condition = |type_: &str, status: &str| {
-        let before = old.iter().find(|condition| condition.type_ == type_ && condition.status == status);
+        let before = old
+            .iter()
+            .find(|condition| condition.type_ == type_ && condition.status == status);
         Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),
             observed_generation: Some(generation),
             reason: report.reason.to_owned(),
             message: shorten(report.message.clone()),
-            last_transition_time: before.map_or(Time(now), |condition| condition.last_transition_time.clone()),
+            last_transition_time: before
+                .map_or(Time(now), |condition| condition.last_transition_time.clone()),
         }
     };
     match report.state {
@@ -66,7 +73,10 @@ pub fn conditions(report: &Report, generation: i64, old: &[Condition], now: Time
 /// Of `conditions`, those we write, in our order.
 #[must_use]
 pub fn ours(conditions: &[Condition]) -> Vec<Condition> {
-    OURS.iter().filter_map(|type_| find(conditions, type_)).cloned().collect()
+    OURS.iter()
+        .filter_map(|type_| find(conditions, type_))
+        .cloned()
+        .collect()
 }
 
 /// The condition of a type.
@@ -86,7 +96,11 @@ mod tests {
     const LATER: Timestamp = Timestamp::constant(1_800_000_600, 0);
 
     fn report(state: State, reason: &'static str) -> Report {
-        Report { state, reason, message: format!("because of {reason}") }
+        Report {
+            state,
+            reason,
+            message: format!("because of {reason}"),
+        }
     }
 
     #[test]
@@ -94,19 +108,39 @@ mod tests {
         for state in [State::Ready, State::Reconciling, State::Stalled] {
             let conditions = conditions(&report(state, reason::PROGRESSING), 3, &[], LATER);
             assert_kstatus(&conditions, 3);
-            assert!(conditions.iter().all(|condition| condition.last_transition_time.0 == LATER));
+            assert!(
+                conditions
+                    .iter()
+                    .all(|condition| condition.last_transition_time.0 == LATER)
+            );
         }
     }
 
     #[test]
     fn the_transition_time_changes_only_with_the_status() {
         let first = conditions(&report(State::Reconciling, reason::PROGRESSING), 1, &[], EARLIER);
-        let other_reason = conditions(&report(State::Reconciling, reason::IMAGE_UNAVAILABLE), 2, &first, LATER);
-        assert!(other_reason.iter().all(|condition| condition.last_transition_time.0 == EARLIER));
-        assert!(other_reason.iter().all(|condition| condition.observed_generation == Some(2)));
+        let other_reason = conditions(
+            &report(State::Reconciling, reason::IMAGE_UNAVAILABLE),
+            2,
+            &first,
+            LATER,
+        );
+        assert!(
+            other_reason
+                .iter()
+                .all(|condition| condition.last_transition_time.0 == EARLIER)
+        );
+        assert!(
+            other_reason
+                .iter()
+                .all(|condition| condition.observed_generation == Some(2))
+        );
 
         let stalled = conditions(&report(State::Stalled, reason::INVALID_SPEC), 2, &first, LATER);
-        let times: Vec<_> = stalled.iter().map(|c| (c.type_.as_str(), c.last_transition_time.0)).collect();
+        let times: Vec<_> = stalled
+            .iter()
+            .map(|c| (c.type_.as_str(), c.last_transition_time.0))
+            .collect();
         assert_eq!(times, [(READY, EARLIER), (STALLED, LATER)]);
 
         let ready = conditions(&report(State::Ready, reason::READY), 2, &first, LATER);
@@ -124,7 +158,13 @@ mod tests {
     fn conditions_of_others_are_not_ours() {
         let mut all = conditions(&report(State::Stalled, reason::NAME_TAKEN), 1, &[], EARLIER);
         let mine = all.clone();
-        all.insert(0, Condition { type_: "Approved".to_owned(), ..mine[0].clone() });
+        all.insert(
+            0,
+            Condition {
+                type_: "Approved".to_owned(),
+                ..mine[0].clone()
+            },
+        );
         assert_eq!(ours(&all), mine);
     }
 }

@@ -42,7 +42,11 @@ pub fn message(error: &(dyn StdError + 'static)) -> String {
             text.push_str(&part);
         }
         // kube's errors repeat their own sources.
-        cause = if error.is::<kube::Error>() { None } else { error.source() };
+        cause = if error.is::<kube::Error>() {
+            None
+        } else {
+            error.source()
+        };
     }
     shorten(text)
 }
@@ -81,7 +85,11 @@ impl ApiError {
     /// For `map_err`.
     pub fn new(action: &'static str, kind: &str, name: &str) -> impl FnOnce(kube::Error) -> Self {
         let object = format!("{kind} {name}");
-        move |source| Self { action, object, source: Box::new(source) }
+        move |source| Self {
+            action,
+            object,
+            source: Box::new(source),
+        }
     }
 }
 
@@ -95,9 +103,9 @@ impl Classify for ApiError {
             // What we saw is no longer so: look again, soon.
             kube::Error::Api(status) if status.is_conflict() => Class::Wait(Duration::from_secs(1)),
             // The same object would be refused again; rare enough to look now and then.
-            kube::Error::Api(status) if status.is_invalid() => {
-                Class::Stalled { recheck: Some(Duration::from_secs(300)) }
-            }
+            kube::Error::Api(status) if status.is_invalid() => Class::Stalled {
+                recheck: Some(Duration::from_mins(5)),
+            },
             _ => Class::Retry,
         }
     }
@@ -116,9 +124,20 @@ mod tests {
 
     #[test]
     fn classes_by_answer() {
-        assert_eq!(api(409, "Conflict", "x").class(), Class::Wait(Duration::from_secs(1)));
-        assert!(matches!(api(422, "Invalid", "x").class(), Class::Stalled { recheck: Some(_) }));
-        for (code, reason) in [(403, "Forbidden"), (404, "NotFound"), (429, "TooManyRequests"), (500, "InternalError")] {
+        assert_eq!(
+            api(409, "Conflict", "x").class(),
+            Class::Wait(Duration::from_secs(1))
+        );
+        assert!(matches!(
+            api(422, "Invalid", "x").class(),
+            Class::Stalled { recheck: Some(_) }
+        ));
+        for (code, reason) in [
+            (403, "Forbidden"),
+            (404, "NotFound"),
+            (429, "TooManyRequests"),
+            (500, "InternalError"),
+        ] {
             assert_eq!(api(code, reason, "x").class(), Class::Retry, "{code}");
         }
     }
@@ -126,12 +145,19 @@ mod tests {
     #[test]
     fn the_message_names_the_object_and_the_answer_once() {
         let text = message(&api(403, "Forbidden", "deployments is forbidden"));
-        assert_eq!(text, "failed to apply Deployment radio-relay: deployments is forbidden");
+        assert_eq!(
+            text,
+            "failed to apply Deployment radio-relay: deployments is forbidden"
+        );
     }
 
     #[test]
     fn long_messages_end_on_a_character() {
         let text = message(&api(403, "Forbidden", &"ü".repeat(4000)));
-        assert!(text.len() <= LONGEST_MESSAGE && text.ends_with("ü…"), "{}", text.len());
+        assert!(
+            text.len() <= LONGEST_MESSAGE && text.ends_with("ü…"),
+            "{}",
+            text.len()
+        );
     }
 }

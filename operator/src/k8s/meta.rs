@@ -113,7 +113,10 @@ impl Owner {
     /// Selects the pods of a component.
     #[must_use]
     pub fn selector(&self, component: Component) -> LabelSelector {
-        LabelSelector { match_labels: Some(self.selector_labels(component)), match_expressions: None }
+        LabelSelector {
+            match_labels: Some(self.selector_labels(component)),
+            match_expressions: None,
+        }
     }
 
     /// Whether `metadata` says that this very object controls it.
@@ -137,7 +140,11 @@ impl Owner {
 /// The owner that controls an object.
 #[must_use]
 pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
+    metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true))
 }
 
 /// Names of the objects around a Station; other kinds need them too.

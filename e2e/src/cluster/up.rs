@@ -1,0 +1,141 @@
+//! `cluster up`: every step from a bare machine to a station on the air. Does IO.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    CONTROL_PLANE, NODES, Places, cgroups, control_plane, deploy, dns, doors, kubeconfig, network, node, objects,
+    pki, preflight, s3, serve, volumes,
+};
+use crate::install::golang::{self, Programs};
+use crate::install::images::{Image, Workshop};
+use crate::install::rooms::{self, Images};
+use crate::install::{apt, cache};
+use crate::steps::{Progress, Steps};
+
+/// How far `up` goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The cluster only.
+    Bare,
+    /// The cluster, the operator, and the example station on the air.
+    OnAir,
+}
+
+/// Brings the cluster up, or repairs what is missing of it.
+pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
+    preflight::check(places)?;
+    if extent == Extent::OnAir {
+        every_room_has_a_dockerfile(places)?;
+    }
+    steps.run("Debian packages", apt::ensure).await?;
+    let (programs, pause) =
+        steps.run("Kubernetes, CoreDNS, S3", async |p| programs(places, p).await).await?;
+    let images = match extent {
+        Extent::Bare => Images::new(),
+        Extent::OnAir => build_images(places, steps).await?,
+    };
+    steps.run("folders and network", async |_| prepare(places, &programs).await).await?;
+    steps.run("control plane", async |p| control(places, &programs, p).await).await?;
+    steps.run("nodes", async |p| nodes(places, &programs, &pause, p).await).await?;
+    steps.run("nodes ready", async |_| ready(places).await).await?;
+    if extent == Extent::Bare {
+        println!("\nexport KUBECONFIG={}", places.kubeconfig().display());
+        return Ok(());
+    }
+    load_images(places, steps, &images).await?;
+    let names = images.iter().map(|(room, image)| (*room, image.name.clone())).collect();
+    let target = deploy::Target::local(places);
+    deploy::operator(&target, steps, &places.repository, &names).await?;
+    deploy::example(&target, steps, &places.repository).await?;
+    steps.run("audio at 127.0.0.1:8000", deploy::hear).await?;
+    deploy::print_local(places, steps);
+    Ok(())
+}
+
+/// The Go programs and the image of pod sandboxes, built or from the cache.
+pub async fn programs(places: &Places, progress: &Progress) -> Result<(Programs, Image)> {
+    let sources = places.repository.join("e2e/go");
+    let programs = golang::ensure(&sources, progress).await?;
+    let pause = Workshop::open()?.build("pause", &sources.join("pause"), &[&programs.pause], progress).await?;
+    progress.say("built");
+    Ok((programs, pause))
+}
+
+/// Fails when an image could not be built that the operator or the example needs.
+pub fn every_room_has_a_dockerfile(places: &Places) -> Result<()> {
+    let missing = rooms::missing(&places.repository);
+    if let Some(dockerfile) = missing.first() {
+        bail!("there is no {}, and so no image: `cluster up --bare` does without", dockerfile.display());
+    }
+    Ok(())
+}
+
+/// Builds the images of all rooms.
+pub async fn build_images(places: &Places, steps: &Steps) -> Result<Images> {
+    let workshop = Workshop::open()?;
+    let base = steps.run("Debian base image", async |p| workshop.base(p).await).await?;
+    let mut images =
+        steps.run("images", async |p| rooms::build(&places.repository, &workshop, p).await).await?;
+    images.insert("debian", base);
+    Ok(images)
+}
+
+/// Loads the images into every node that runs.
+pub async fn load_images(places: &Places, steps: &Steps, images: &Images) -> Result<()> {
+    steps
+        .run("images into the nodes", async |progress| {
+            let mut loaded = 0_u32;
+            for image in images.values() {
+                progress.say(&image.name);
+                let [a, b, c] = NODES.map(|node| node::load_if_running(places, node, image));
+                let (a, b, c) = tokio::try_join!(a, b, c)?;
+                loaded += [a, b, c].map(u32::from).iter().sum::<u32>();
+            }
+            progress.say(format!("{loaded} loaded"));
+            Ok(())
+        })
+        .await
+}
+
+async fn prepare(places: &Places, programs: &Programs) -> Result<()> {
+    places.make()?;
+    let bin = places.visible.join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
+    let kubectl = cache::fresh_partial(&bin.join("kubectl"))?;
+    symlink(programs.component("kubectl"), &kubectl)
+        .and_then(|()| fs::rename(&kubectl, bin.join("kubectl")))
+        .with_context(|| format!("cannot link kubectl into {}", bin.display()))?;
+    cgroups::make(CONTROL_PLANE)?;
+    pki::ensure(places)?;
+    network::ensure(places).await
+}
+
+async fn control(places: &Places, programs: &Programs, progress: &Progress) -> Result<()> {
+    control_plane::api(places, programs, progress).await?;
+    progress.say("doors");
+    let port = serve::ensure(places).await?;
+    kubeconfig::for_host(places, port)?;
+    s3::ensure(places, programs).await?;
+    control_plane::controllers(places, programs, progress).await?;
+    dns::ensure(places, programs).await?;
+    let objects = [dns::objects(), s3::objects(places)?, volumes::objects(), doors::objects()].concat();
+    objects::apply(places, &objects).await
+}
+
+async fn nodes(places: &Places, programs: &Programs, pause: &Image, progress: &Progress) -> Result<()> {
+    progress.say("containerd, kubelet and kube-proxy on three nodes");
+    let [a, b, c] = NODES.map(|node| async move {
+        node::repair(places, programs, node, pause).await.with_context(|| node.name())
+    });
+    tokio::try_join!(a, b, c).map(drop)
+}
+
+async fn ready(places: &Places) -> Result<()> {
+    for node in NODES {
+        objects::wait(places, &format!("node/{}", node.name()), "condition=Ready", 60).await?;
+    }
+    Ok(())
+}

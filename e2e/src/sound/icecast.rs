@@ -1,0 +1,145 @@
+//! A bare Icecast on loopback, from Debian's package: what the helpers are proved with and others compared to.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// Debian's `nobody`: Icecast refuses to be root.
+const NOBODY: &str = "65534";
+const START: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+const PASSWORD: &str = "hackme";
+
+/// A running Icecast; it ends when it is dropped.
+pub struct BareIcecast {
+    child: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl BareIcecast {
+    /// Starts one on a free port with this many bytes of burst for new listeners.
+    pub async fn start(burst: u32) -> Result<Self> {
+        if !Path::new("/usr/bin/icecast2").exists() {
+            bail!("icecast2 is not installed: apt-get install icecast2");
+        }
+        let port = free_port().await?;
+        let folder = TempDir::new().context("no temporary folder for Icecast")?;
+        // It runs as another user.
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+        let config_path = folder.path().join("icecast.xml");
+        std::fs::write(&config_path, config(port, burst))
+            .with_context(|| format!("{} cannot be written", config_path.display()))?;
+        let log =
+            std::fs::File::create(folder.path().join("log")).context("Icecast's log cannot be written")?;
+        let mut command = if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            command.args([
+                "--reuid",
+                NOBODY,
+                "--regid",
+                NOBODY,
+                "--clear-groups",
+                "/usr/bin/icecast2",
+            ]);
+            command
+        } else {
+            Command::new("/usr/bin/icecast2")
+        };
+        command.arg("-c").arg(&config_path).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        let child = command.spawn().context("icecast2 could not be started")?;
+        let mut icecast = Self { child, port, folder };
+        icecast.await_port().await?;
+        Ok(icecast)
+    }
+
+    async fn await_port(&mut self) -> Result<()> {
+        let until = Instant::now() + START;
+        while TcpStream::connect(self.address()).await.is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("icecast2 ended with {status}: {}", self.log());
+            }
+            anyhow::ensure!(
+                Instant::now() < until,
+                "icecast2 does not listen after {START:?}: {}",
+                self.log()
+            );
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// The URL of a mount for listeners.
+    #[must_use]
+    pub fn url(&self, mount: &str) -> String {
+        format!("http://{}{mount}", self.address())
+    }
+
+    /// The URL of a mount for a source, with its login.
+    #[must_use]
+    pub fn source_url(&self, mount: &str) -> String {
+        format!("http://source:{PASSWORD}@{}{mount}", self.address())
+    }
+
+    /// Its process, for a test that measures it.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Kills it (-9) and waits for its end.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("icecast2 could not be ended")
+    }
+
+    /// What it logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+async fn free_port() -> Result<u16> {
+    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .context("no free port on loopback")?;
+    Ok(socket.local_addr()?.port())
+}
+
+fn config(port: u16, burst: u32) -> String {
+    format!(
+        r#"<icecast>
+  <limits>
+    <clients>5000</clients><sources>200</sources><burst-size>{burst}</burst-size>
+    <source-timeout>10</source-timeout><header-timeout>15</header-timeout><client-timeout>30</client-timeout>
+  </limits>
+  <authentication>
+    <source-password>{PASSWORD}</source-password>
+    <admin-user>admin</admin-user><admin-password>{PASSWORD}</admin-password>
+  </authentication>
+  <mount type="default"><charset>UTF-8</charset></mount>
+  <hostname>localhost</hostname>
+  <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
+  <paths>
+    <basedir>/usr/share/icecast2</basedir><logdir>/tmp</logdir>
+    <webroot>/usr/share/icecast2/web</webroot><adminroot>/usr/share/icecast2/admin</adminroot>
+  </paths>
+  <logging><accesslog>-</accesslog><errorlog>-</errorlog><loglevel>3</loglevel></logging>
+</icecast>
+"#
+    )
+}

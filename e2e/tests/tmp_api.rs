@@ -1,0 +1,3 @@
+//! Temporary.
+#[path = "promises/ground_api.rs"]
+mod ground_api;

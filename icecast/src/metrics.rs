@@ -1,0 +1,42 @@
+//! What `watch` tells Prometheus. No IO.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// How the configuration does.
+#[derive(Clone, Default)]
+pub struct Metrics {
+    /// Versions written.
+    pub writes: Counter,
+    /// Versions kept from Icecast, and writes that failed.
+    pub refusals: Counter,
+    /// When the last was written, seconds since 1970; 0 before.
+    pub last_write: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    /// Under the names Prometheus sees.
+    pub fn register(&self) -> Arc<Registry> {
+        let mut registry = Registry::with_prefix("icecast_agent");
+        registry.register(
+            "config_writes",
+            "Configurations written for Icecast",
+            self.writes.clone(),
+        );
+        registry.register(
+            "config_refusals",
+            "Configurations that were not well-formed or could not be written; Icecast keeps the last good one",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "config_last_write_timestamp_seconds",
+            "When a configuration was last written",
+            self.last_write.clone(),
+        );
+        Arc::new(registry)
+    }
+}

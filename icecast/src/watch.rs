@@ -1,0 +1,239 @@
+//! `icecast-agent watch`: brings the configuration from the Secret to the file Icecast reads. IO: API, files, health.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::watch::{ConnectError, Files, Object};
+use futures::{Stream, StreamExt, stream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use crate::config;
+use crate::metrics::Metrics;
+
+/// Reloads closer than this make Icecast-KH close and open its listening sockets again and again.
+const BETWEEN_WRITES: Duration = Duration::from_secs(5);
+/// Without a cluster: how often the mounted directory is read.
+const LOOK: Duration = Duration::from_millis(500);
+/// Owner and group only: the file is full of passwords.
+const MODE: u32 = 0o640;
+
+/// Where the configuration comes from and goes to.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The Secret to follow through the API; only with `KUBERNETES_SERVICE_HOST` set, as it is in a pod.
+    #[arg(long, value_name = "NAME")]
+    secret: String,
+    /// Namespace of the Secret.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    namespace: String,
+    /// Directory the same Secret is mounted at: what Icecast starts from.
+    #[arg(long, value_name = "DIR")]
+    mounted: PathBuf,
+    /// The file Icecast reads; its directory has to be writable.
+    #[arg(long, value_name = "FILE")]
+    write: PathBuf,
+    /// Serves /healthz, /readyz and /metrics, as soon as the file is written.
+    #[arg(long, value_name = "ADDRESS")]
+    health: SocketAddr,
+}
+
+/// Why `watch` ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No client for the API.
+    #[error(transparent)]
+    Api(#[from] ConnectError),
+    /// No health server.
+    #[error("{addr} cannot be served: {failure}; is the port taken?")]
+    Health { addr: SocketAddr, failure: io::Error },
+    /// No signal handler.
+    #[error("SIGTERM cannot be received: {0}")]
+    Signal(io::Error),
+}
+
+type Versions = Pin<Box<dyn Stream<Item = Option<Files>> + Send>>;
+
+/// Follows the Secret until SIGTERM.
+pub async fn watch(arguments: Arguments) -> Result<(), Failure> {
+    // As a container's first process it would not even get a SIGTERM it has no handler for.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signal)?;
+    let metrics = Metrics::default();
+    let registry = metrics.register();
+    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let mut written = Written::new(arguments.write.clone(), BETWEEN_WRITES, metrics);
+    let versions = if in_cluster {
+        // An earlier life of this container may have written a newer version than kubelet has mounted.
+        written.adopt();
+        from_cluster(&arguments).await?
+    } else {
+        tracing::warn!("KUBERNETES_SERVICE_HOST is not set; following the mounted directory alone");
+        polled(arguments.mounted.clone())
+    };
+    let addr = arguments.health;
+    let health = async {
+        agent::health::serve(addr, registry, Arc::new(|| Ok(())))
+            .await
+            .map_err(|failure| Failure::Health { addr, failure })
+    };
+    tokio::select! {
+        ended = keep_written(versions, written, health) => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+async fn from_cluster(arguments: &Arguments) -> Result<Versions, Failure> {
+    let mounted = read(&arguments.mounted);
+    let client = agent::watch::connect().await?;
+    let followed = agent::watch::follow(
+        client,
+        &arguments.namespace,
+        Object::Secret(arguments.secret.clone()),
+    );
+    Ok(stream::iter(mounted.map(Some)).chain(followed).boxed())
+}
+
+fn polled(dir: PathBuf) -> Versions {
+    let mut ticks = interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let read = stream::unfold((ticks, dir, None), |(mut ticks, dir, last)| async move {
+        loop {
+            ticks.tick().await;
+            let now = read(&dir);
+            if now != last {
+                return Some((now.clone(), (ticks, dir, now)));
+            }
+        }
+    });
+    read.boxed()
+}
+
+fn read(mounted: &Path) -> Option<Files> {
+    match agent::watch::read_mounted(mounted) {
+        Ok(files) => Some(files),
+        Err(failure) => {
+            tracing::warn!(dir = %mounted.display(), %failure, "the mounted Secret cannot be read");
+            None
+        }
+    }
+}
+
+/// Writes what comes, with pauses; serves health from the first write on. Ends only when health does.
+async fn keep_written(
+    mut versions: Versions,
+    mut written: Written,
+    health: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    tokio::pin!(health);
+    loop {
+        tokio::select! {
+            version = versions.next() => match version {
+                Some(version) => written.offer(version.as_ref()),
+                None => futures::future::pending().await,
+            },
+            () = sleep_until(written.due), if written.pending.is_some() => written.write(),
+            ended = &mut health, if written.content.is_some() => return ended,
+        }
+    }
+}
+
+/// The file, and what is to become of it.
+struct Written {
+    path: PathBuf,
+    /// What Icecast was last given.
+    content: Option<Vec<u8>>,
+    /// What it will be given at `due`.
+    pending: Option<Vec<u8>>,
+    due: Instant,
+    pause: Duration,
+    metrics: Metrics,
+}
+
+impl Written {
+    fn new(path: PathBuf, pause: Duration, metrics: Metrics) -> Self {
+        Self {
+            path,
+            content: None,
+            pending: None,
+            due: Instant::now(),
+            pause,
+            metrics,
+        }
+    }
+
+    /// Goes on from the file that is there, if it is good.
+    fn adopt(&mut self) {
+        let Ok(content) = fs::read(&self.path) else { return };
+        let files = Files([(config::KEY.to_owned(), content.clone())].into());
+        if config::usable(&files).is_ok() {
+            tracing::info!(file = %self.path.display(), "going on from the configuration of an earlier life");
+            self.content = Some(content);
+        }
+    }
+
+    /// Takes a version for writing, unless it is the same or bad.
+    fn offer(&mut self, version: Option<&Files>) {
+        let Some(files) = version else {
+            tracing::error!(
+                "the Secret does not exist; Icecast keeps its last configuration. The operator makes it again if it runs"
+            );
+            return;
+        };
+        match config::usable(files) {
+            Ok(content) if self.content.as_deref() == Some(content) => self.pending = None,
+            Ok(content) => self.pending = Some(content.to_vec()),
+            Err(refusal) => {
+                self.metrics.refusals.inc();
+                tracing::error!(
+                    "the Secret is refused: {refusal}. Icecast keeps its last configuration; delete the Secret and the operator writes it again"
+                );
+            }
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(content) = self.pending.take() else {
+            return;
+        };
+        self.due = Instant::now() + self.pause;
+        match replace(&self.path, &content) {
+            Ok(()) => {
+                self.metrics.writes.inc();
+                self.metrics.last_write.set(jiff::Timestamp::now().as_second());
+                tracing::info!(file = %self.path.display(), bytes = content.len(), "configuration written");
+                self.content = Some(content);
+            }
+            Err(failure) => {
+                self.metrics.refusals.inc();
+                tracing::error!(file = %self.path.display(), %failure, again_in = ?self.pause,
+                    "configuration not written; the directory has to be writable and not full");
+                self.pending = Some(content);
+            }
+        }
+    }
+}
+
+/// Old or new, never half: Icecast may read at any moment.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(MODE)
+        .open(&next)?;
+    // Not left to the umask, nor to a file that an interrupted write left behind.
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    file.write_all(content)?;
+    fs::rename(&next, path)
+}
+
+#[cfg(test)]
+mod tests;

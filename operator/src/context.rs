@@ -1,0 +1,38 @@
+//! What every reconcile needs: the client, the images, what the watches saw. No IO.
+
+use std::sync::Arc;
+
+use kube::{Client, runtime::events::Recorder};
+
+use crate::{
+    k8s::{apply::Ledger, backoff::Backoff},
+    metrics::Metrics,
+    watch::Stores,
+};
+
+/// The images of pods that name none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// Origin and relays.
+    pub icecast: String,
+    /// Playout.
+    pub liquidsoap: String,
+}
+
+/// Shared by all reconciles.
+pub struct Context {
+    /// How to reach the API server.
+    pub client: Client,
+    /// Images of pods that name none.
+    pub images: Images,
+    /// What the watches saw.
+    pub stores: Arc<Stores>,
+    /// What was applied.
+    pub ledger: Ledger,
+    /// How often objects failed, by controller, namespace and name.
+    pub backoff: Backoff<(&'static str, String, String)>,
+    /// Publishes Events, merging repeated ones.
+    pub recorder: Recorder,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}

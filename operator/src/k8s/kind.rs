@@ -1,0 +1,207 @@
+//! One reconcile, the same for every kind: run it, write its status whatever came of it, say what comes next. IO.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use jiff::{Timestamp, Unit};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::{
+    Resource, ResourceExt,
+    core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
+    runtime::controller::Action,
+};
+use radio_crds::conditions::reason;
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use super::{
+    backoff::spread,
+    conditions::{Report, conditions, ours},
+    error::{ApiError, Class, Classify, message, shorten},
+    events, status,
+};
+use crate::context::Context;
+
+/// With every cause of change watched, this is only a net below the net. It makes no write when nothing changed.
+const RESYNC: Duration = Duration::from_mins(10);
+/// A reconcile that takes longer hangs on a connection that is gone.
+const LONGEST_RECONCILE: Duration = Duration::from_mins(1);
+
+/// A custom resource with a controller.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// The controller's name in metrics and logs.
+    const CONTROLLER: &'static str;
+    /// The field manager of all writes.
+    const MANAGER: &'static str;
+    /// The status of the kind.
+    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync + 'static;
+    /// What was seen after everything was applied.
+    type Observed: Send + Sync + 'static;
+    /// What can go wrong.
+    type Error: Classify;
+
+    /// Fetch, validate, build, apply.
+    fn run(&self, context: &Context) -> impl Future<Output = Result<Self::Observed, Self::Error>> + Send;
+    /// How the object is.
+    fn report(observed: &Self::Observed) -> Report;
+    /// The status without its conditions and observedGeneration; `None` keeps what was known before.
+    fn details(&self, observed: Option<&Self::Observed>) -> Self::Status;
+    /// The status in the object, as last seen.
+    fn status(&self) -> Option<&Self::Status>;
+    /// The fields every status has.
+    fn common(status: &mut Self::Status) -> (&mut Option<i64>, &mut Vec<Condition>);
+}
+
+/// What a reconcile failed with, as the controller needs it.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What happens next.
+    pub class: Class,
+    /// The one word for metrics.
+    pub reason: &'static str,
+    message: String,
+}
+
+impl Failure {
+    fn of<E: Classify>(error: &E) -> Self {
+        Self {
+            class: error.class(),
+            reason: error.reason(),
+            message: message(error),
+        }
+    }
+
+    /// The task did not come to its end.
+    #[must_use]
+    pub fn panicked(error: &tokio::task::JoinError) -> Self {
+        Self {
+            class: Class::Retry,
+            reason: "Panicked",
+            message: format!("the reconcile broke off: {error}"),
+        }
+    }
+}
+
+#[derive(Debug, Error)]
+#[error("the API server did not answer within {} s", LONGEST_RECONCILE.as_secs())]
+struct TooSlow;
+
+impl Classify for TooSlow {
+    fn reason(&self) -> &'static str {
+        reason::API_ERROR
+    }
+
+    fn class(&self) -> Class {
+        Class::Retry
+    }
+}
+
+/// One reconcile of one object.
+pub async fn reconcile<K: Kind>(
+    object: Arc<DeserializeGuard<K>>,
+    context: Arc<Context>,
+) -> Result<Action, Failure> {
+    match &object.0 {
+        Ok(object) if object.meta().deletion_timestamp.is_some() => Ok(Action::await_change()),
+        Ok(object) => match tokio::time::timeout(LONGEST_RECONCILE, run_and_report(object, &context)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::of(&TooSlow)),
+        },
+        Err(invalid) => refuse::<K>(invalid),
+    }
+}
+
+async fn run_and_report<K: Kind>(object: &K, context: &Context) -> Result<Action, Failure> {
+    let outcome = object.run(context).await;
+    let now = Timestamp::now()
+        .round(Unit::Second)
+        .unwrap_or_else(|_| Timestamp::now());
+    let wanted = summarize(object, outcome.as_ref(), now);
+    let written = write_status(object, &wanted, context).await;
+    outcome.map_err(|error| Failure::of(&error))?;
+    written.map_err(|error| Failure::of(&error))?;
+    Ok(Action::requeue(spread(RESYNC)))
+}
+
+/// The status that follows from what happened.
+pub fn summarize<K: Kind>(object: &K, outcome: Result<&K::Observed, &K::Error>, now: Timestamp) -> K::Status {
+    let generation = object.meta().generation.unwrap_or_default();
+    let mut old = object.status().cloned().unwrap_or_default();
+    let mut new = object.details(outcome.ok());
+    let report = outcome.map_or_else(Report::of_error, K::report);
+    // Only a generation that was carried out, or that nothing more will happen to, counts as observed.
+    let handled = outcome.is_ok() || matches!(outcome.map_err(Classify::class), Err(Class::Stalled { .. }));
+    let (old_observed, old_conditions) = K::common(&mut old);
+    let (observed, new_conditions) = K::common(&mut new);
+    *observed = if handled { Some(generation) } else { *old_observed };
+    *new_conditions = conditions(&report, generation, old_conditions, now);
+    new
+}
+
+async fn write_status<K: Kind>(object: &K, wanted: &K::Status, context: &Context) -> Result<(), ApiError> {
+    let mut wanted = wanted.clone();
+    let mut old = object.status().cloned().unwrap_or_default();
+    let old_conditions = K::common(&mut old).1;
+    *old_conditions = ours(old_conditions);
+    let event = events::event(old_conditions, K::common(&mut wanted).1);
+    if old == wanted {
+        return Ok(());
+    }
+    status::write(&context.client, object, &wanted).await?;
+    if let Some(event) = event {
+        tracing::info!(
+            reason = event.reason,
+            note = event.note,
+            name = object.name_any(),
+            "{}",
+            K::CONTROLLER
+        );
+        events::publish(&context.recorder, &event, &object.object_ref(&())).await;
+    }
+    Ok(())
+}
+
+/// An object whose form we do not know, stored before its schema existed. Its status may be as strange, so it is
+/// only told in log and metrics; the next edit has to pass the schema.
+fn refuse<K: Kind>(invalid: &InvalidObject) -> Result<Action, Failure> {
+    let ObjectMeta { namespace, name, .. } = &invalid.metadata;
+    Err(Failure {
+        class: Class::Stalled { recheck: None },
+        reason: reason::INVALID_SPEC,
+        message: shorten(format!(
+            "{} {}/{} is not of a form this operator knows: {}",
+            K::kind(&()),
+            namespace.as_deref().unwrap_or_default(),
+            name.as_deref().unwrap_or_default(),
+            invalid.error
+        )),
+    })
+}
+
+/// When to look again after a failure.
+pub fn next_try<K: Kind>(object: &DeserializeGuard<K>, failure: &Failure, context: &Context) -> Action {
+    match failure.class {
+        Class::Retry => Action::requeue(context.backoff.failed(key::<K>(object.meta()))),
+        Class::Wait(wait) | Class::Stalled { recheck: Some(wait) } => Action::requeue(spread(wait)),
+        Class::Stalled { recheck: None } => Action::await_change(),
+    }
+}
+
+/// An object's identity in our own tables.
+#[must_use]
+pub fn key<K: Kind>(metadata: &ObjectMeta) -> (&'static str, String, String) {
+    (
+        K::CONTROLLER,
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}

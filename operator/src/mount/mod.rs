@@ -1,0 +1,119 @@
+//! The Mount's controller: one playout pod, and what it is told.
+
+pub mod apply;
+pub mod build;
+pub mod claims;
+pub mod fetch;
+pub mod status;
+pub mod validate;
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use radio_crds::{Mount, MountStatus, conditions::reason};
+use thiserror::Error;
+
+use crate::{
+    context::Context,
+    k8s::{
+        apply::{Applier, ApplyError},
+        conditions::Report,
+        error::{ApiError, Class, Classify},
+        kind::Kind,
+    },
+    text::InvalidText,
+};
+
+/// Why a Mount is not as its spec says.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The spec breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] InvalidText),
+    /// The Station is not there.
+    #[error("Station {name} does not exist in namespace {namespace}; this Mount starts as soon as it does")]
+    StationNotFound {
+        /// The name in the Mount.
+        name: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// The Station is there, but cannot be played to.
+    #[error("Station {name} cannot be played to yet: {why}")]
+    StationNotReady {
+        /// The Station.
+        name: String,
+        /// What it lacks.
+        why: String,
+    },
+    /// Something could not be read.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A child could not be applied.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl Classify for Error {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => reason::INVALID_SPEC,
+            Self::StationNotFound { .. } => reason::STATION_NOT_FOUND,
+            Self::StationNotReady { .. } => reason::STATION_NOT_READY,
+            Self::Api(error) => error.reason(),
+            Self::Apply(error) => error.reason(),
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            Self::Invalid(_) => Class::Stalled { recheck: None },
+            // The Station and its Secret are watched. Not stalled: in one `kubectl apply` either may come first.
+            Self::StationNotFound { .. } | Self::StationNotReady { .. } => {
+                Class::Wait(Duration::from_mins(10))
+            }
+            Self::Api(error) => error.class(),
+            Self::Apply(error) => error.class(),
+        }
+    }
+}
+
+impl Kind for Mount {
+    const CONTROLLER: &'static str = "mount";
+    const MANAGER: &'static str = "radio-operator/mount";
+    type Status = MountStatus;
+    type Observed = status::Observed;
+    type Error = Error;
+
+    async fn run(&self, context: &Context) -> Result<status::Observed, Error> {
+        let spec = validate::spec(self, &context.images)?;
+        let fetched = fetch::fetch(&spec, self, context).await?;
+        let valid = validate::validate(spec, &fetched)?;
+        let desired = build::build(&valid);
+        let children = Applier {
+            client: &context.client,
+            stores: &context.stores,
+            ledger: &context.ledger,
+            owner: &valid.spec.owner,
+            manager: Self::MANAGER,
+        };
+        let applied = apply::apply(&children, &desired).await?;
+        Ok(status::observe(&valid, &applied, &context.stores))
+    }
+
+    fn report(observed: &status::Observed) -> Report {
+        status::report(observed)
+    }
+
+    fn details(&self, observed: Option<&status::Observed>) -> MountStatus {
+        status::details(self, observed)
+    }
+
+    fn status(&self) -> Option<&MountStatus> {
+        self.status.as_ref()
+    }
+
+    fn common(status: &mut MountStatus) -> (&mut Option<i64>, &mut Vec<Condition>) {
+        (&mut status.observed_generation, &mut status.conditions)
+    }
+}

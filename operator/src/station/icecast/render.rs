@@ -1,0 +1,185 @@
+//! [`Server`] as `icecast.xml`. Every text goes through [`Element::text`], which escapes it. No IO.
+
+use std::{
+    borrow::Cow,
+    fmt::{self, Display, Formatter},
+};
+
+use quick_xml::escape::escape;
+use radio_crds::mount::Codec;
+
+use super::model::{Limits, Passwords, Relay, Server, Stream};
+
+/// Port all our Icecast servers listen on.
+pub const PORT: u16 = 8000;
+/// Icecast's user name for relays.
+const RELAY_USER: &str = "relay";
+/// Xiph looks for changed relays, and tries broken ones again, this often.
+const SECONDS_BETWEEN_RELAY_CHECKS: u32 = 2;
+
+/// The whole file.
+#[must_use]
+pub fn render(server: &Server) -> String {
+    let mut root = Element::new("icecast")
+        .value("location", &server.location)
+        .value("admin", &server.admin)
+        .value("hostname", server.hostname.as_str())
+        .child(limits(&server.limits))
+        .child(authentication(&server.passwords))
+        .child(Element::new("listen-socket").value("port", PORT.to_string()))
+        .child(cors());
+    if !server.relays.is_empty() {
+        root = root.value("master-update-interval", SECONDS_BETWEEN_RELAY_CHECKS.to_string());
+    }
+    let relays = server.relays.iter().map(relay);
+    let streams = server.streams.iter().map(stream);
+    let root = relays
+        .chain(streams)
+        .chain([paths(), logging()])
+        .fold(root, Element::child);
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", At(&root, 0))
+}
+
+fn limits(limits: &Limits) -> Element {
+    Element::new("limits")
+        .value("clients", limits.clients.to_string())
+        .value("sources", limits.sources.to_string())
+        .value("queue-size", limits.queue_bytes.to_string())
+        .value("client-timeout", "30")
+        .value("header-timeout", "15")
+        .value("source-timeout", limits.source_timeout.as_secs().to_string())
+        .value("burst-size", limits.burst_bytes.to_string())
+}
+
+fn authentication(passwords: &Passwords) -> Element {
+    Element::new("authentication")
+        .value("source-password", passwords.source.reveal())
+        .value("relay-user", RELAY_USER)
+        .value("relay-password", passwords.relay.reveal())
+        .value("admin-user", "admin")
+        .value("admin-password", passwords.admin.reveal())
+}
+
+/// Players in web pages of other sites may listen; Xiph sends no such header by itself.
+fn cors() -> Element {
+    let header = Element::new("header")
+        .attribute("name", "Access-Control-Allow-Origin")
+        .attribute("value", "*");
+    Element::new("http-headers").child(header)
+}
+
+fn relay(relay: &Relay) -> Element {
+    let titles = match relay.codec {
+        Codec::Mp3 => "1",
+        Codec::Opus => "0",
+    };
+    Element::new("relay")
+        .value("server", &relay.server)
+        .value("port", PORT.to_string())
+        .value("mount", relay.path.as_str())
+        .value("local-mount", relay.path.as_str())
+        .value("username", RELAY_USER)
+        .value("password", relay.password.reveal())
+        .value("relay-shoutcast-metadata", titles)
+        .value("on-demand", "0")
+}
+
+/// `public` is always said: otherwise the source decides, and Liquidsoap's default is to tell directories.
+fn stream(stream: &Stream) -> Element {
+    Element::new("mount")
+        .attribute("type", "normal")
+        .value("mount-name", stream.path.as_str())
+        .value("public", "0")
+}
+
+fn paths() -> Element {
+    Element::new("paths")
+        .value("basedir", "/usr/share/icecast2")
+        .value("logdir", "/tmp")
+        .value("webroot", "/usr/share/icecast2/web")
+        .value("adminroot", "/usr/share/icecast2/admin")
+        .child(
+            Element::new("alias")
+                .attribute("source", "/")
+                .attribute("destination", "/status.xsl"),
+        )
+}
+
+/// `-` is stderr.
+fn logging() -> Element {
+    Element::new("logging")
+        .value("accesslog", "-")
+        .value("errorlog", "-")
+        .value("loglevel", "3")
+}
+
+/// One XML element with either children or a text.
+struct Element {
+    name: &'static str,
+    attributes: Vec<(&'static str, &'static str)>,
+    text: String,
+    children: Vec<Self>,
+}
+
+impl Element {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            attributes: Vec::new(),
+            text: String::new(),
+            children: Vec::new(),
+        }
+    }
+
+    fn attribute(mut self, name: &'static str, value: &'static str) -> Self {
+        self.attributes.push((name, value));
+        self
+    }
+
+    fn child(mut self, child: Self) -> Self {
+        self.children.push(child);
+        self
+    }
+
+    fn value<'a>(self, name: &'static str, text: impl Into<Cow<'a, str>>) -> Self {
+        self.child(Self::new(name).text(text))
+    }
+
+    fn text<'a>(mut self, text: impl Into<Cow<'a, str>>) -> Self {
+        self.text = escape(text.into()).into_owned();
+        self
+    }
+}
+
+/// An element that is so deep inside others.
+struct At<'a>(&'a Element, usize);
+
+impl Display for At<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self(
+            Element {
+                name,
+                attributes,
+                text,
+                children,
+            },
+            depth,
+        ) = self;
+        let indent = "  ".repeat(*depth);
+        write!(out, "{indent}<{name}")?;
+        for (attribute, value) in attributes {
+            write!(out, " {attribute}=\"{}\"", escape(*value))?;
+        }
+        match (children.as_slice(), text.as_str()) {
+            ([], "") => writeln!(out, "/>"),
+            ([], text) => writeln!(out, ">{text}</{name}>"),
+            (children, _) => {
+                writeln!(out, ">")?;
+                for child in children {
+                    write!(out, "{}", At(child, depth + 1))?;
+                }
+                writeln!(out, "{indent}</{name}>")
+            }
+        }
+    }
+}

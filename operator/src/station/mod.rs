@@ -1,0 +1,101 @@
+//! The Station's controller: passwords, one Icecast origin, the relays and the Services in front of them.
+
+pub mod apply;
+pub mod build;
+pub mod credentials;
+pub mod fetch;
+pub mod icecast;
+pub mod status;
+pub mod validate;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use radio_crds::{Station, StationStatus, conditions::reason};
+use thiserror::Error;
+
+use crate::{
+    context::Context,
+    k8s::{
+        apply::{Applier, ApplyError},
+        conditions::Report,
+        error::{ApiError, Class, Classify},
+        kind::Kind,
+    },
+    text::InvalidText,
+};
+
+/// Why a Station is not as its spec says.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The spec breaks a rule.
+    #[error(transparent)]
+    Invalid(#[from] InvalidText),
+    /// The Secret with the passwords cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] credentials::CredentialsError),
+    /// Something could not be read.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// A child could not be applied.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl Classify for Error {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => reason::INVALID_SPEC,
+            Self::Credentials(error) => error.reason(),
+            Self::Api(error) => error.reason(),
+            Self::Apply(error) => error.reason(),
+        }
+    }
+
+    fn class(&self) -> Class {
+        match self {
+            Self::Invalid(_) => Class::Stalled { recheck: None },
+            Self::Credentials(error) => error.class(),
+            Self::Api(error) => error.class(),
+            Self::Apply(error) => error.class(),
+        }
+    }
+}
+
+impl Kind for Station {
+    const CONTROLLER: &'static str = "station";
+    const MANAGER: &'static str = "radio-operator/station";
+    type Status = StationStatus;
+    type Observed = status::Observed;
+    type Error = Error;
+
+    async fn run(&self, context: &Context) -> Result<status::Observed, Error> {
+        let spec = validate::spec(self, &context.images)?;
+        let fetched = fetch::fetch(&spec, context).await?;
+        let valid = validate::validate(spec, &fetched);
+        let desired = build::build(&valid);
+        let children = Applier {
+            client: &context.client,
+            stores: &context.stores,
+            ledger: &context.ledger,
+            owner: &valid.spec.owner,
+            manager: Self::MANAGER,
+        };
+        let applied = apply::apply(&children, &desired).await?;
+        Ok(status::observe(&valid, &applied, &context.stores))
+    }
+
+    fn report(observed: &status::Observed) -> Report {
+        status::report(observed)
+    }
+
+    fn details(&self, observed: Option<&status::Observed>) -> StationStatus {
+        status::details(self, observed)
+    }
+
+    fn status(&self) -> Option<&StationStatus> {
+        self.status.as_ref()
+    }
+
+    fn common(status: &mut StationStatus) -> (&mut Option<i64>, &mut Vec<Condition>) {
+        (&mut status.observed_generation, &mut status.conditions)
+    }
+}

@@ -1,0 +1,165 @@
+//! Whom a change concerns. No IO.
+
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{ConfigMap, Pod, Secret},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{Resource, ResourceExt, core::PartialObjectMeta};
+use radio_crds::{GROUP, MOUNT_LABEL, Mount, STATION_LABEL};
+
+use crate::{
+    k8s::meta::{COMPONENT_LABEL, Component, controller_of, names},
+    watch::{GuardedMount, GuardedStation, Stores},
+};
+
+/// An object to be reconciled.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wake {
+    /// A Station.
+    Station {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A Mount.
+    Mount {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Wake {
+    fn station(metadata: &ObjectMeta, name: &str) -> Self {
+        Self::Station {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn mount(metadata: &ObjectMeta, name: &str) -> Self {
+        Self::Mount {
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A Station tells its Mounts what listeners read about it, and that it exists.
+#[must_use]
+pub fn by_station(station: &GuardedStation, stores: &Stores) -> Vec<Wake> {
+    let name = station.name_any();
+    let mut wakes = mounts_of(station.meta(), &name, stores);
+    wakes.push(Wake::station(station.meta(), &name));
+    wakes
+}
+
+/// A Mount changes its Station's Icecast, and whether a sibling's path is free.
+#[must_use]
+pub fn by_mount(mount: &GuardedMount, stores: &Stores) -> Vec<Wake> {
+    let mut wakes = vec![Wake::mount(mount.meta(), &mount.name_any())];
+    if let Ok(mount) = &mount.0 {
+        let station = &mount.spec.station_ref.name;
+        wakes.push(Wake::station(&mount.metadata, station));
+        wakes.extend(mounts_of(&mount.metadata, station, stores));
+        wakes.sort();
+        wakes.dedup();
+    }
+    wakes
+}
+
+/// An origin matters to the Mounts that play to it.
+#[must_use]
+pub fn by_deployment(deployment: &Deployment, stores: &Stores) -> Vec<Wake> {
+    let mut wakes = by_child(deployment, stores);
+    if deployment
+        .labels()
+        .get(COMPONENT_LABEL)
+        .is_some_and(|component| component == Component::Origin.as_str())
+        && let Some(station) = deployment.labels().get(STATION_LABEL)
+    {
+        wakes.extend(mounts_of(&deployment.metadata, station, stores));
+    }
+    wakes
+}
+
+/// Pods belong to `ReplicaSets`; the labels tell whose they are.
+#[must_use]
+pub fn by_pod(pod: &Pod, _: &Stores) -> Vec<Wake> {
+    let label = |key: &str| pod.labels().get(key);
+    match (label(MOUNT_LABEL), label(STATION_LABEL)) {
+        (Some(mount), _) => vec![Wake::mount(&pod.metadata, mount)],
+        (None, Some(station)) => vec![Wake::station(&pod.metadata, station)],
+        (None, None) => Vec::new(),
+    }
+}
+
+/// The Station's passwords are in its Mounts' configuration too.
+#[must_use]
+pub fn by_secret(secret: &PartialObjectMeta<Secret>, stores: &Stores) -> Vec<Wake> {
+    let mut wakes = by_child(secret, stores);
+    if let Some(station) = secret.labels().get(STATION_LABEL)
+        && secret.name_any() == names::credentials(station)
+    {
+        wakes.extend(mounts_of(&secret.metadata, station, stores));
+    }
+    wakes
+}
+
+/// Any child concerns the object that owns it.
+pub fn by_child<K: Resource>(child: &K, _: &Stores) -> Vec<Wake> {
+    let Some(owner) = controller_of(child.meta()) else {
+        return Vec::new();
+    };
+    let ours = owner.api_version.split('/').next() == Some(GROUP);
+    match owner.kind.as_str() {
+        "Station" if ours => vec![Wake::station(child.meta(), &owner.name)],
+        "Mount" if ours => vec![Wake::mount(child.meta(), &owner.name)],
+        _ => Vec::new(),
+    }
+}
+
+/// A `ConfigMap` concerns the Mounts that name it.
+#[must_use]
+pub fn by_config_map(config_map: &PartialObjectMeta<ConfigMap>, stores: &Stores) -> Vec<Wake> {
+    let name = config_map.name_any();
+    select_mounts(&config_map.metadata, stores, |mount| {
+        config_maps_of(mount).any(|named| named == name)
+    })
+}
+
+/// Every `ConfigMap` a Mount names.
+pub fn config_maps_of(mount: &Mount) -> impl Iterator<Item = &str> {
+    let playlists = mount
+        .spec
+        .playlists
+        .iter()
+        .filter_map(|playlist| playlist.config_map.as_ref());
+    let emergency = mount
+        .spec
+        .emergency
+        .as_ref()
+        .map(|emergency| emergency.config_map.name.as_str());
+    playlists
+        .map(|config_map| config_map.name.as_str())
+        .chain(emergency)
+}
+
+fn mounts_of(metadata: &ObjectMeta, station: &str, stores: &Stores) -> Vec<Wake> {
+    select_mounts(metadata, stores, |mount| mount.spec.station_ref.name == station)
+}
+
+fn select_mounts(metadata: &ObjectMeta, stores: &Stores, wanted: impl Fn(&Mount) -> bool) -> Vec<Wake> {
+    let selected = stores.mounts.state_filter(|mount| {
+        mount.meta().namespace == metadata.namespace && mount.0.as_ref().is_ok_and(&wanted)
+    });
+    selected
+        .iter()
+        .map(|mount| Wake::mount(mount.meta(), &mount.name_any()))
+        .collect()
+}
