@@ -6,7 +6,7 @@ use kube::core::Rule;
 
 /// Free text that ends up in players, in Icecast's pages and in Liquidsoap.
 pub(crate) fn one_line() -> Rule {
-    Rule::new(r"!self.matches('[\\p{Cc}\\x{2028}\\x{2029}<>]|#\\{')").message(
+    Rule::new(r"!self.matches('[\\p{Cc}\\x{2028}\\x{2029}\\x{FFFE}\\x{FFFF}<>]|#\\{')").message(
         "must be one line without control characters, '<', '>' or '#{': \
          players, Icecast and Liquidsoap could take these for markup or code",
     )

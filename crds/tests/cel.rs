@@ -193,3 +193,14 @@ fn the_shipped_samples_are_valid() {
         "the samples show every kind"
     );
 }
+
+/// `kubectl apply` keeps a copy of the whole `ConfigMap`, base64 and all, in an annotation of at most 256 KiB.
+#[test]
+fn the_example_can_be_applied_by_plain_kubectl() {
+    let music = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/samples/example/music");
+    let bytes: u64 = fs::read_dir(music)
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len().div_ceil(3) * 4)
+        .sum();
+    assert!((1..250_000).contains(&bytes), "{bytes} bytes of base64");
+}

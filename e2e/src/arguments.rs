@@ -17,6 +17,8 @@ pub enum Verb {
         #[arg(long)]
         bare: bool,
     },
+    /// Installs and builds what the cluster is made of, and starts nothing.
+    Install,
     /// Takes the cluster down and leaves nothing behind but the cache and the logs.
     Down,
     /// Says what runs.

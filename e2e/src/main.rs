@@ -14,7 +14,10 @@ use arguments::{Arguments, NodeVerb, Verb};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     match run(Arguments::parse().verb).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -28,7 +31,13 @@ async fn run(verb: Verb) -> Result<()> {
     let (places, steps) = (Places::find()?, Steps::default());
     match verb {
         Verb::Serve { api_port } => return cluster::serve(&places, api_port).await,
-        Verb::Status => return if cluster::status(&places)? { Ok(()) } else { bail!("not all of it runs") },
+        Verb::Status => {
+            return if cluster::status(&places)? {
+                Ok(())
+            } else {
+                bail!("not all of it runs")
+            };
+        }
         _ => {}
     }
     let _lock = places.lock()?;
@@ -38,6 +47,7 @@ async fn run(verb: Verb) -> Result<()> {
             Some(given) if given != places.kubeconfig() => cluster::up_on_given(&places, &steps, given).await,
             _ => cluster::up(&places, &steps, Extent::OnAir).await,
         },
+        Verb::Install => cluster::install(&places, &steps).await,
         Verb::Down => cluster::down(&places, &steps).await,
         Verb::Images => verbs::images(&steps).await.map(|images| {
             images.values().for_each(|image| println!("{}", image.name));
@@ -48,8 +58,15 @@ async fn run(verb: Verb) -> Result<()> {
             NodeVerb::Partition { name } => verbs::partition_node(&name).await,
             NodeVerb::Return { name } => verbs::return_node(&name).await,
         },
-        Verb::KillProcess { pod, container, comm, namespace, signal } => {
-            let signal = Signal::from_named_raw(signal).with_context(|| format!("there is no signal {signal}"))?;
+        Verb::KillProcess {
+            pod,
+            container,
+            comm,
+            namespace,
+            signal,
+        } => {
+            let signal =
+                Signal::from_named_raw(signal).with_context(|| format!("there is no signal {signal}"))?;
             match verbs::signal_process(&namespace, &pod, &container, &comm, signal).await? {
                 0 => bail!("no process {comm} runs in the container {container} of {pod}"),
                 hit => println!("{hit} process{}", if hit == 1 { "" } else { "es" }),

@@ -32,7 +32,10 @@ pub struct Steps {
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { started: Instant::now(), on_terminal: std::io::stdout().is_terminal() }
+        Self {
+            started: Instant::now(),
+            on_terminal: std::io::stdout().is_terminal(),
+        }
     }
 }
 
@@ -43,7 +46,11 @@ impl Steps {
         let begun = Instant::now();
         let work = work(&progress);
         tokio::pin!(work);
-        let tick = if self.on_terminal { Duration::from_millis(200) } else { LOG_EVERY };
+        let tick = if self.on_terminal {
+            Duration::from_millis(200)
+        } else {
+            LOG_EVERY
+        };
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + tick, tick);
         let outcome = loop {
             tokio::select! {
@@ -93,7 +100,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_step_is_named_in_the_error() {
-        let failed = Steps::default().run("etcd", async |_| anyhow::bail!("no disk") as Result<()>).await;
+        let failed = Steps::default()
+            .run("etcd", async |_| anyhow::bail!("no disk") as Result<()>)
+            .await;
         assert_eq!(format!("{:#}", failed.unwrap_err()), "etcd: failed: no disk");
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use e2e::suite::{run, steps::Steps};
+use e2e::suite::{run, table::Table};
 
 #[derive(Parser)]
 #[command(about = "radio-operator's test suite")]
@@ -31,14 +31,14 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let mut steps = Steps::begin();
+    let mut table = Table::begin();
     match Args::parse().verb {
-        Verb::Test => run::everything(&mut steps),
-        Verb::E2e { name } => run::promises(&mut steps, &name, run::Extent::Representative),
-        Verb::E2eFull { name } => run::promises(&mut steps, &name, run::Extent::Full),
-        Verb::Bench => run::bench(&mut steps),
+        Verb::Test => run::everything(&mut table),
+        Verb::E2e { name } => run::promises(&mut table, &name, run::Extent::Representative),
+        Verb::E2eFull { name } => run::promises(&mut table, &name, run::Extent::Full),
+        Verb::Bench => run::bench(&mut table),
     }
-    match steps.end() {
+    match table.end() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

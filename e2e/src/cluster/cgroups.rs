@@ -24,16 +24,26 @@ pub fn missing() -> Option<String> {
     let trees = hierarchies();
     let absent: Vec<&str> = ["cpu", "memory", "pids"]
         .into_iter()
-        .filter(|wanted| !trees.iter().any(|tree| tree.controllers.iter().any(|have| have == wanted)))
+        .filter(|wanted| {
+            !trees
+                .iter()
+                .any(|tree| tree.controllers.iter().any(|have| have == wanted))
+        })
         .collect();
-    (!absent.is_empty()).then(|| format!("no cgroup controller {} (is /sys/fs/cgroup mounted?)", absent.join(", ")))
+    (!absent.is_empty()).then(|| {
+        format!(
+            "no cgroup controller {} (is /sys/fs/cgroup mounted?)",
+            absent.join(", ")
+        )
+    })
 }
 
 /// Makes the cgroup in every tree.
 pub fn make(cgroup: &str) -> Result<()> {
     for tree in hierarchies() {
         let folder = tree.root.join(cgroup);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make the cgroup {}", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the cgroup {}", folder.display()))?;
         if tree.version == 2 {
             hand_down_controllers(&tree, cgroup)?;
         }
@@ -47,7 +57,8 @@ pub fn join(cgroup: &str, pid: Pid) -> Result<()> {
         return Ok(());
     }
     let file = tracking()?.join(cgroup).join("cgroup.procs");
-    fs::write(&file, pid.as_raw_nonzero().to_string()).with_context(|| format!("cannot write {}", file.display()))
+    fs::write(&file, pid.as_raw_nonzero().to_string())
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// All processes in the cgroup and below it.
@@ -55,7 +66,12 @@ pub fn pids(cgroup: &str) -> Result<Vec<Pid>> {
     let mut found = vec![];
     for folder in tree(&tracking()?.join(cgroup)) {
         let listed = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        found.extend(listed.lines().filter_map(|line| line.parse().ok()).filter_map(Pid::from_raw));
+        found.extend(
+            listed
+                .lines()
+                .filter_map(|line| line.parse().ok())
+                .filter_map(Pid::from_raw),
+        );
     }
     Ok(found)
 }
@@ -63,7 +79,11 @@ pub fn pids(cgroup: &str) -> Result<Vec<Pid>> {
 /// The processes of the one cgroup below `cgroup` whose folder is called `name` (a container's id, a pod's uid).
 pub fn pids_of(cgroup: &str, name: &str) -> Result<Vec<Pid>> {
     let root = tracking()?;
-    let is_named = |folder: &PathBuf| folder.file_name().is_some_and(|last| last.to_string_lossy().contains(name));
+    let is_named = |folder: &PathBuf| {
+        folder
+            .file_name()
+            .is_some_and(|last| last.to_string_lossy().contains(name))
+    };
     let found = tree(&root.join(cgroup)).into_iter().find(is_named);
     match found.as_ref().and_then(|folder| folder.strip_prefix(&root).ok()) {
         Some(folder) => pids(&folder.to_string_lossy()),
@@ -75,7 +95,10 @@ pub fn pids_of(cgroup: &str, name: &str) -> Result<Vec<Pid>> {
 pub fn signal(cgroup: &str, signal: Signal) -> Result<()> {
     let mut known: Vec<Pid> = vec![];
     loop {
-        let fresh: Vec<Pid> = pids(cgroup)?.into_iter().filter(|pid| !known.contains(pid)).collect();
+        let fresh: Vec<Pid> = pids(cgroup)?
+            .into_iter()
+            .filter(|pid| !known.contains(pid))
+            .collect();
         if fresh.is_empty() {
             return Ok(());
         }
@@ -96,7 +119,10 @@ pub async fn kill(cgroup: &str) -> Result<()> {
             return Ok(());
         }
         if begun.elapsed() > Duration::from_secs(20) {
-            bail!("{} processes in the cgroup {cgroup} do not end, even by SIGKILL", left.len());
+            bail!(
+                "{} processes in the cgroup {cgroup} do not end, even by SIGKILL",
+                left.len()
+            );
         }
         for pid in left {
             let _ = rustix::process::kill_process(pid, Signal::KILL);
@@ -109,7 +135,8 @@ pub async fn kill(cgroup: &str) -> Result<()> {
 pub fn remove(cgroup: &str) -> Result<()> {
     for tree_root in hierarchies() {
         for folder in tree(&tree_root.root.join(cgroup)).into_iter().rev() {
-            fs::remove_dir(&folder).with_context(|| format!("cannot remove the cgroup {}", folder.display()))?;
+            fs::remove_dir(&folder)
+                .with_context(|| format!("cannot remove the cgroup {}", folder.display()))?;
         }
     }
     Ok(())
@@ -118,7 +145,11 @@ pub fn remove(cgroup: &str) -> Result<()> {
 /// Where the cgroup still exists.
 #[must_use]
 pub fn left(cgroup: &str) -> Vec<PathBuf> {
-    hierarchies().into_iter().map(|tree| tree.root.join(cgroup)).filter(|folder| folder.exists()).collect()
+    hierarchies()
+        .into_iter()
+        .map(|tree| tree.root.join(cgroup))
+        .filter(|folder| folder.exists())
+        .collect()
 }
 
 /// The folder and all below it, parents first.
@@ -126,8 +157,12 @@ fn tree(top: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
     let mut waiting = vec![top.to_owned()];
     while let Some(folder) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        let below = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        let below = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         waiting.extend(below.map(|entry| entry.path()));
         found.push(folder);
     }
@@ -137,8 +172,13 @@ fn tree(top: &Path) -> Vec<PathBuf> {
 /// The tree whose membership tells which node a process belongs to.
 fn tracking() -> Result<PathBuf> {
     let trees = hierarchies();
-    let tree = trees.iter().find(|tree| tree.controllers.iter().any(|name| name == "pids"));
-    Ok(tree.context("no cgroup tree has the pids controller")?.root.clone())
+    let tree = trees
+        .iter()
+        .find(|tree| tree.controllers.iter().any(|name| name == "pids"));
+    Ok(tree
+        .context("no cgroup tree has the pids controller")?
+        .root
+        .clone())
 }
 
 /// On version 2 a cgroup has only the controllers that its parents hand down.
@@ -167,12 +207,22 @@ fn parse_mounts(mounts: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = vec![];
     for line in mounts.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let &[_, root, kind @ ("cgroup" | "cgroup2"), options, ..] = fields.as_slice() else { continue };
+        let &[_, root, kind @ ("cgroup" | "cgroup2"), options, ..] = fields.as_slice() else {
+            continue;
+        };
         let version = if kind == "cgroup" { 1 } else { 2 };
-        let controllers = if version == 1 { options.split(',').map(str::to_owned).collect() } else { vec![] };
+        let controllers = if version == 1 {
+            options.split(',').map(str::to_owned).collect()
+        } else {
+            vec![]
+        };
         // One tree may be mounted twice (cpu,cpuacct under several names); once is enough.
         if version == 2 || !found.iter().any(|tree| tree.controllers == controllers) {
-            found.push(Hierarchy { root: root.into(), controllers, version });
+            found.push(Hierarchy {
+                root: root.into(),
+                controllers,
+                version,
+            });
         }
     }
     found

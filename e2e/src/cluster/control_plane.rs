@@ -28,10 +28,19 @@ pub async fn api(places: &Places, programs: &Programs, progress: &Progress) -> R
 
 /// Starts what acts on the API's objects.
 pub async fn controllers(places: &Places, programs: &Programs, progress: &Progress) -> Result<()> {
-    objects::wait_for_api(places, Duration::from_secs(90)).await.with_context(|| {
-        format!("the API server does not become ready; see {}", places.log("apiserver").display())
-    })?;
-    for service in [controller_manager(places, programs)?, scheduler(places, programs)?, proxy(places, programs)?] {
+    objects::wait_for_api(places, Duration::from_secs(90))
+        .await
+        .with_context(|| {
+            format!(
+                "the API server does not become ready; see {}",
+                places.log("apiserver").display()
+            )
+        })?;
+    for service in [
+        controller_manager(places, programs)?,
+        scheduler(places, programs)?,
+        proxy(places, programs)?,
+    ] {
         progress.say(&service.name);
         processes::ensure(&places.records(), &service).await?;
     }
@@ -55,7 +64,12 @@ pub fn service(places: &Places, name: &str, program: PathBuf, arguments: Vec<Str
 
 /// A kubeconfig for a process beside the API server.
 pub fn local_kubeconfig(places: &Places, user: &str) -> Result<PathBuf> {
-    kubeconfig::for_component(places, &places.state.join(format!("{user}.kubeconfig")), user, API)
+    kubeconfig::for_component(
+        places,
+        &places.state.join(format!("{user}.kubeconfig")),
+        user,
+        API,
+    )
 }
 
 fn etcd(places: &Places) -> Service {
@@ -98,7 +112,12 @@ fn apiserver(places: &Places, programs: &Programs) -> Result<Service> {
         format!("--audit-policy-file={}", text(&policy)),
         format!("--audit-log-path={}", text(&places.audit_log())),
     ];
-    let mut service = service(places, "apiserver", programs.component("kube-apiserver"), arguments);
+    let mut service = service(
+        places,
+        "apiserver",
+        programs.component("kube-apiserver"),
+        arguments,
+    );
     service.reads = vec![places.pki("apiserver.crt"), policy];
     Ok(service)
 }
@@ -121,7 +140,10 @@ fn audit_policy() -> serde_json::Value {
 fn controller_manager(places: &Places, programs: &Programs) -> Result<Service> {
     let arguments = vec![
         format!("--kubeconfig={}", text(&local_kubeconfig(places, "controllers")?)),
-        format!("--service-account-private-key-file={}", text(&places.pki("accounts.key"))),
+        format!(
+            "--service-account-private-key-file={}",
+            text(&places.pki("accounts.key"))
+        ),
         format!("--root-ca-file={}", text(&places.pki("ca.crt"))),
         "--use-service-account-credentials".into(),
         "--allocate-node-cidrs=false".into(),
@@ -133,8 +155,16 @@ fn controller_manager(places: &Places, programs: &Programs) -> Result<Service> {
 
 fn scheduler(places: &Places, programs: &Programs) -> Result<Service> {
     let config = local_kubeconfig(places, "scheduler")?;
-    let arguments = vec![format!("--kubeconfig={}", text(&config)), "--leader-elect=false".into()];
-    Ok(service(places, "scheduler", programs.component("kube-scheduler"), arguments))
+    let arguments = vec![
+        format!("--kubeconfig={}", text(&config)),
+        "--leader-elect=false".into(),
+    ];
+    Ok(service(
+        places,
+        "scheduler",
+        programs.component("kube-scheduler"),
+        arguments,
+    ))
 }
 
 /// A kube-proxy beside the nodes', so that Services can be reached from here whichever node is down.
@@ -142,7 +172,10 @@ fn proxy(places: &Places, programs: &Programs) -> Result<Service> {
     let config = places.state.join("proxy.json");
     write_proxy_config(&config, &local_kubeconfig(places, "proxy")?)?;
     // There is no Node for this namespace, and without one it waits half a minute; node1's serves.
-    let arguments = vec![format!("--config={}", text(&config)), "--hostname-override=node1".into()];
+    let arguments = vec![
+        format!("--config={}", text(&config)),
+        "--hostname-override=node1".into(),
+    ];
     let mut service = service(places, "proxy", programs.component("kube-proxy"), arguments);
     service.reads = vec![config];
     Ok(service)

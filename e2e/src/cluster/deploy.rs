@@ -19,7 +19,10 @@ use crate::steps::{Progress, Steps};
 const OPERATOR_NAMESPACE: &str = "radio-system";
 const OPERATOR: &str = "radio-operator";
 /// The environment variables by which the operator knows its children's images, and the rooms they come from.
-const CHILDREN: [(&str, &str); 2] = [("RADIO_ICECAST_IMAGE", "icecast"), ("RADIO_LIQUIDSOAP_IMAGE", "liquidsoap")];
+const CHILDREN: [(&str, &str); 2] = [
+    ("RADIO_ICECAST_IMAGE", "icecast"),
+    ("RADIO_LIQUIDSOAP_IMAGE", "liquidsoap"),
+];
 /// Less than a second of the example's mp3: but audio, not an error page.
 const HEARD: usize = 12_000;
 
@@ -33,7 +36,10 @@ impl Target {
     /// The local cluster.
     #[must_use]
     pub fn local(places: &Places) -> Self {
-        Self { kubectl: places.visible.join("bin/kubectl"), kubeconfig: places.kubeconfig() }
+        Self {
+            kubectl: places.visible.join("bin/kubectl"),
+            kubeconfig: places.kubeconfig(),
+        }
     }
 
     /// A cluster that was given.
@@ -50,7 +56,14 @@ impl Target {
 
     async fn apply(&self, objects: Vec<Value>) -> Result<()> {
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-        let words = ["apply", "--server-side", "--force-conflicts", "--field-manager=radio-cluster", "-f", "-"];
+        let words = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=radio-cluster",
+            "-f",
+            "-",
+        ];
         self.run(&words, &list.to_string()).await.map(drop)
     }
 
@@ -71,15 +84,29 @@ pub async fn operator(
     repository: &Path,
     images: &BTreeMap<&str, String>,
 ) -> Result<()> {
-    steps.run("CRDs", async |_| definitions(target, &repository.join("crds")).await).await?;
+    steps
+        .run("CRDs", async |_| {
+            definitions(target, &repository.join("crds")).await
+        })
+        .await?;
     steps
         .run("operator", async |_| {
             let mut objects = target.render(&repository.join("manifests/operator")).await?;
             let operator = objects.iter_mut().find(|object| is_operator(object));
-            set_images(operator.context("manifests/operator has no Deployment radio-operator")?, images)?;
+            set_images(
+                operator.context("manifests/operator has no Deployment radio-operator")?,
+                images,
+            )?;
             target.apply(objects).await?;
             let deployment = format!("deployment/{OPERATOR}");
-            let words = ["rollout", "status", &deployment, "--namespace", OPERATOR_NAMESPACE, "--timeout=120s"];
+            let words = [
+                "rollout",
+                "status",
+                &deployment,
+                "--namespace",
+                OPERATOR_NAMESPACE,
+                "--timeout=120s",
+            ];
             target.run(&words, "").await.map(drop)
         })
         .await
@@ -89,14 +116,25 @@ pub async fn operator(
 pub async fn example(target: &Target, steps: &Steps, repository: &Path) -> Result<()> {
     steps
         .run("example station", async |progress| {
-            let objects = target.render(&repository.join("manifests/samples/example")).await?;
+            let objects = target
+                .render(&repository.join("manifests/samples/example"))
+                .await?;
             let waited = radio_objects(&objects);
             target.apply(objects).await?;
             for (object, namespace) in waited {
                 progress.say(format!("waiting for {object}"));
-                let words =
-                    ["wait", &object, "--namespace", &namespace, "--for=condition=Ready", "--timeout=120s"];
-                target.run(&words, "").await.with_context(|| format!("{object} in {namespace} is not ready"))?;
+                let words = [
+                    "wait",
+                    &object,
+                    "--namespace",
+                    &namespace,
+                    "--for=condition=Ready",
+                    "--timeout=120s",
+                ];
+                target
+                    .run(&words, "")
+                    .await
+                    .with_context(|| format!("{object} in {namespace} is not ready"))?;
             }
             Ok(())
         })
@@ -143,13 +181,18 @@ async fn definitions(target: &Target, folder: &Path) -> Result<()> {
     files.sort();
     let mut objects = vec![];
     for file in files {
-        let yaml = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let yaml =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         objects.extend(parse(&yaml).with_context(|| file.display().to_string())?);
     }
     if objects.is_empty() {
         bail!("there is no CRD in {}", folder.display());
     }
-    let names: Vec<String> = objects.iter().filter_map(|object| object["metadata"]["name"].as_str()).map(|name| format!("crd/{name}")).collect();
+    let names: Vec<String> = objects
+        .iter()
+        .filter_map(|object| object["metadata"]["name"].as_str())
+        .map(|name| format!("crd/{name}"))
+        .collect();
     target.apply(objects).await?;
     let mut words = vec!["wait", "--for=condition=Established", "--timeout=30s"];
     words.extend(names.iter().map(String::as_str));
@@ -159,7 +202,10 @@ async fn definitions(target: &Target, folder: &Path) -> Result<()> {
 fn parse(yaml: &str) -> Result<Vec<Value>> {
     let documents = serde_yaml::Deserializer::from_str(yaml).map(Value::deserialize);
     let documents = documents.collect::<Result<Vec<_>, _>>()?;
-    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+    Ok(documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .collect())
 }
 
 fn is_operator(object: &Value) -> bool {
@@ -167,8 +213,14 @@ fn is_operator(object: &Value) -> bool {
 }
 
 fn set_images(deployment: &mut Value, images: &BTreeMap<&str, String>) -> Result<()> {
-    let image = |room: &str| images.get(room).with_context(|| format!("there is no image of {room}"));
-    let containers = deployment.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+    let image = |room: &str| {
+        images
+            .get(room)
+            .with_context(|| format!("there is no image of {room}"))
+    };
+    let containers = deployment
+        .pointer_mut("/spec/template/spec/containers")
+        .and_then(Value::as_array_mut);
     for container in containers.context("the operator's Deployment has no containers")? {
         container["image"] = json!(image("operator")?);
         let mut environment = container["env"].as_array().cloned().unwrap_or_default();
@@ -183,7 +235,11 @@ fn set_images(deployment: &mut Value, images: &BTreeMap<&str, String>) -> Result
 
 /// The Stations and Mounts among the objects, as kubectl names them, each with its namespace.
 fn radio_objects(objects: &[Value]) -> Vec<(String, String)> {
-    let ours = objects.iter().filter(|object| object["apiVersion"].as_str().is_some_and(|v| v.starts_with("radio.moafunk.de/")));
+    let ours = objects.iter().filter(|object| {
+        object["apiVersion"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("radio.moafunk.de/"))
+    });
     ours.filter_map(|object| {
         let kind = object["kind"].as_str()?.to_lowercase();
         let name = object["metadata"]["name"].as_str()?;
@@ -196,12 +252,16 @@ fn radio_objects(objects: &[Value]) -> Vec<(String, String)> {
 async fn listen() -> Result<usize> {
     let listening = async {
         let mut stream = TcpStream::connect(("127.0.0.1", doors::LISTENERS)).await?;
-        stream.write_all(b"GET /live.mp3 HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").await?;
+        stream
+            .write_all(b"GET /live.mp3 HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            .await?;
         let mut heard = vec![];
         while heard.len() < HEARD && stream.read_buf(&mut heard).await? > 0 {}
         anyhow::Ok(heard)
     };
-    let heard = tokio::time::timeout(Duration::from_secs(10), listening).await.context("nothing comes")??;
+    let heard = tokio::time::timeout(Duration::from_secs(10), listening)
+        .await
+        .context("nothing comes")??;
     let head = String::from_utf8_lossy(&heard);
     let status = head.lines().next().unwrap_or_default();
     if !status.contains(" 200 ") {
@@ -218,7 +278,10 @@ mod tests {
     use super::*;
 
     fn images() -> BTreeMap<&'static str, String> {
-        ["icecast", "liquidsoap", "operator"].into_iter().map(|room| (room, format!("here/{room}:1"))).collect()
+        ["icecast", "liquidsoap", "operator"]
+            .into_iter()
+            .map(|room| (room, format!("here/{room}:1")))
+            .collect()
     }
 
     #[test]
@@ -249,6 +312,9 @@ mod tests {
                     {apiVersion: radio.moafunk.de/v1alpha1, kind: Station, metadata: {name: example, namespace: radio}}\n---\n";
         let objects = parse(yaml).unwrap();
         assert_eq!(objects.len(), 2);
-        assert_eq!(radio_objects(&objects), [("station.radio.moafunk.de/example".to_owned(), "radio".to_owned())]);
+        assert_eq!(
+            radio_objects(&objects),
+            [("station.radio.moafunk.de/example".to_owned(), "radio".to_owned())]
+        );
     }
 }

@@ -13,7 +13,9 @@ pub const ADDRESS: &str = "10.96.0.10";
 
 /// Starts CoreDNS.
 pub async fn ensure(places: &Places, programs: &Programs) -> Result<()> {
-    processes::ensure(&places.records(), &coredns(places, programs)?).await.map(drop)
+    processes::ensure(&places.records(), &coredns(places, programs)?)
+        .await
+        .map(drop)
 }
 
 fn coredns(places: &Places, programs: &Programs) -> Result<Service> {

@@ -47,7 +47,9 @@ pub fn is_free(port: u16) -> bool {
 impl Door {
     /// Opens a door in the host's network.
     pub async fn open(port: u16, leads_to: &str) -> Result<Self> {
-        let leads_to = leads_to.parse().with_context(|| format!("{leads_to} is no address"))?;
+        let leads_to = leads_to
+            .parse()
+            .with_context(|| format!("{leads_to} is no address"))?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
             .with_context(|| format!("cannot listen at 127.0.0.1:{port}"))?;
@@ -69,7 +71,9 @@ impl Door {
 }
 
 async fn pass(mut visitor: TcpStream, leads_to: SocketAddr) {
-    let Ok(mut inside) = netns::dial(leads_to).await else { return };
+    let Ok(mut inside) = netns::dial(leads_to).await else {
+        return;
+    };
     let _ = visitor.set_nodelay(true);
     let _ = inside.set_nodelay(true);
     let _ = tokio::io::copy_bidirectional(&mut visitor, &mut inside).await;

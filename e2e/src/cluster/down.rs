@@ -13,8 +13,12 @@ use crate::steps::Steps;
 /// Takes the cluster down. The cache and the logs stay.
 pub async fn down(places: &Places, steps: &Steps) -> Result<()> {
     let places = &places.of_running();
-    steps.run("processes", async |_| end_processes(places).await).await?;
-    steps.run("mounts and network", async |_| remove_traces(places).await).await?;
+    steps
+        .run("processes", async |_| end_processes(places).await)
+        .await?;
+    steps
+        .run("mounts and network", async |_| remove_traces(places).await)
+        .await?;
     steps.run("nothing is left", async |_| check(places)).await
 }
 
@@ -53,15 +57,33 @@ async fn remove_traces(places: &Places) -> Result<()> {
 fn check(places: &Places) -> Result<()> {
     let mut left: Vec<String> = vec![];
     for folder in folders(places) {
-        left.extend(remains::mounts_below(folder)?.iter().map(|mount| format!("mount {}", mount.display())));
+        left.extend(
+            remains::mounts_below(folder)?
+                .iter()
+                .map(|mount| format!("mount {}", mount.display())),
+        );
     }
-    for cgroup in NODES.map(Node::cgroup).iter().map(String::as_str).chain([CONTROL_PLANE]) {
-        left.extend(cgroups::left(cgroup).iter().map(|folder| format!("cgroup {}", folder.display())));
+    for cgroup in NODES
+        .map(Node::cgroup)
+        .iter()
+        .map(String::as_str)
+        .chain([CONTROL_PLANE])
+    {
+        left.extend(
+            cgroups::left(cgroup)
+                .iter()
+                .map(|folder| format!("cgroup {}", folder.display())),
+        );
         if netns::path(cgroup).exists() {
             left.push(format!("network namespace {cgroup}"));
         }
     }
-    left.extend([&places.run, &places.state].iter().filter(|path| path.exists()).map(|path| path.display().to_string()));
+    left.extend(
+        [&places.run, &places.state]
+            .iter()
+            .filter(|path| path.exists())
+            .map(|path| path.display().to_string()),
+    );
     left.extend(links_left());
     if !left.is_empty() {
         bail!("this is left: {}", left.join(", "));
@@ -72,9 +94,15 @@ fn check(places: &Places) -> Result<()> {
 /// Ends of our cables that fell back into the host's network.
 fn links_left() -> Vec<String> {
     let table = fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
-    let names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned());
+    let names = table
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.trim().to_owned());
     let ours = NODES.map(Node::port);
-    names.filter(|name| ours.contains(name)).map(|name| format!("interface {name}")).collect()
+    names
+        .filter(|name| ours.contains(name))
+        .map(|name| format!("interface {name}"))
+        .collect()
 }
 
 fn folders(places: &Places) -> [&Path; 3] {

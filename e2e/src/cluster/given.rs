@@ -11,21 +11,30 @@ use crate::steps::Steps;
 
 /// Builds the images, pushes them below `RADIO_IMAGE_PREFIX`, and deploys operator and example.
 pub async fn up_on_given(places: &Places, steps: &Steps, kubeconfig: PathBuf) -> Result<()> {
-    let prefix = std::env::var("RADIO_IMAGE_PREFIX").ok().filter(|prefix| !prefix.is_empty()).context(
-        "KUBECONFIG is set, so RADIO_IMAGE_PREFIX must name a registry that its cluster can pull from, \
+    let prefix = std::env::var("RADIO_IMAGE_PREFIX")
+        .ok()
+        .filter(|prefix| !prefix.is_empty())
+        .context(
+            "KUBECONFIG is set, so RADIO_IMAGE_PREFIX must name a registry that its cluster can pull from, \
          e.g. RADIO_IMAGE_PREFIX=registry.example.org/radio (or unset KUBECONFIG for a local cluster)",
-    )?;
+        )?;
     up::every_room_has_a_dockerfile(places)?;
     steps.run("Debian packages", apt::ensure).await?;
     let sources = places.repository.join("e2e/go");
-    let kubectl = steps.run("kubectl", async |p| golang::kubectl(&sources, p).await).await?;
+    let kubectl = steps
+        .run("kubectl", async |p| golang::kubectl(&sources, p).await)
+        .await?;
     let mut images = up::build_images(places, steps).await?;
     images.remove("debian");
     let workshop = Workshop::open()?;
     let mut names = std::collections::BTreeMap::new();
     for (room, image) in &images {
         let name = published_name(&prefix, room, &image.name);
-        steps.run(&format!("push {room}"), async |p| workshop.publish(image, &name, p).await).await?;
+        steps
+            .run(&format!("push {room}"), async |p| {
+                workshop.publish(image, &name, p).await
+            })
+            .await?;
         names.insert(*room, name);
     }
     let target = deploy::Target::given(kubectl, kubeconfig);
@@ -51,7 +60,11 @@ mod tests {
 
     #[test]
     fn published_images_keep_their_hash() {
-        let name = published_name("registry.example.org:5000/radio/", "icecast", "localhost/radio/icecast:ab12");
+        let name = published_name(
+            "registry.example.org:5000/radio/",
+            "icecast",
+            "localhost/radio/icecast:ab12",
+        );
         assert_eq!(name, "registry.example.org:5000/radio/icecast:ab12");
     }
 }

@@ -26,7 +26,9 @@ pub fn for_component(places: &Places, path: &Path, user: &str, server: &str) -> 
 pub fn for_host(places: &Places, port: u16) -> Result<()> {
     let read = |file: &str| {
         let path = places.pki(file);
-        fs::read(&path).map(|bytes| STANDARD.encode(bytes)).with_context(|| format!("cannot read {}", path.display()))
+        fs::read(&path)
+            .map(|bytes| STANDARD.encode(bytes))
+            .with_context(|| format!("cannot read {}", path.display()))
     };
     let server = format!("https://127.0.0.1:{port}");
     let cluster = json!({ "server": server, "certificate-authority-data": read("ca.crt")? });

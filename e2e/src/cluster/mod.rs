@@ -34,7 +34,7 @@ pub use given::up_on_given;
 pub use netns::{dial, dial_from, within};
 pub use serve::serve;
 pub use status::status;
-pub use up::{Extent, up};
+pub use up::{Extent, install, up};
 
 /// The network namespace of the control plane.
 pub const CONTROL_PLANE: &str = "radio-cp";
@@ -111,7 +111,9 @@ pub struct Places {
 impl Places {
     /// The places of this checkout's cluster.
     pub fn find() -> Result<Self> {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no folder above e2e/")?;
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("no folder above e2e/")?;
         Ok(Self {
             repository: repository.to_owned(),
             visible: repository.join(".cluster"),
@@ -135,7 +137,9 @@ impl Places {
     /// The checkout that the running cluster was started from.
     #[must_use]
     pub fn owner(&self) -> Option<PathBuf> {
-        std::fs::read_to_string(self.run.join("owner")).ok().map(PathBuf::from)
+        std::fs::read_to_string(self.run.join("owner"))
+            .ok()
+            .map(PathBuf::from)
     }
 
     /// Lets no other `cluster` command change the cluster until the lock is dropped.
@@ -144,7 +148,8 @@ impl Places {
         let file = std::fs::File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
         if file.try_lock().is_err() {
             println!("waiting for another `cluster` command to end");
-            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+            file.lock()
+                .with_context(|| format!("cannot lock {}", path.display()))?;
         }
         Ok(file)
     }
@@ -199,7 +204,11 @@ impl Places {
 
     /// Makes the folders that everything else expects.
     pub fn make(&self) -> Result<()> {
-        let mut folders = vec![self.records(), self.visible.join("logs"), self.state.join("volumes")];
+        let mut folders = vec![
+            self.records(),
+            self.visible.join("logs"),
+            self.state.join("volumes"),
+        ];
         for node in NODES {
             folders.extend([self.node_run(node), self.node_state(node), self.node_images(node)]);
         }

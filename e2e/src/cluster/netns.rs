@@ -22,7 +22,8 @@ pub fn path(name: &str) -> PathBuf {
 
 /// Runs `work` on a thread inside the network namespace at `path`.
 pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> Result<T> {
-    let namespace = File::open(path).with_context(|| format!("no network namespace at {}", path.display()))?;
+    let namespace =
+        File::open(path).with_context(|| format!("no network namespace at {}", path.display()))?;
     std::thread::scope(|scope| {
         let inside = scope.spawn(move || {
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
@@ -44,10 +45,15 @@ pub async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 /// Connects from inside the network namespace at `path`.
 pub async fn dial_from(path: &Path, address: SocketAddr) -> io::Result<TcpStream> {
     // A socket belongs to the namespace it was made in for its whole life; only making it needs the thread.
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket: OwnedFd =
-        within(path, || rustix::net::socket_with(family, SocketType::STREAM, flags, None))
-            .map_err(|error| io::Error::other(format!("{error:#}")))??;
+    let socket: OwnedFd = within(path, || {
+        rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+    })
+    .map_err(|error| io::Error::other(format!("{error:#}")))??;
     TcpSocket::from_std_stream(socket.into()).connect(address).await
 }

@@ -20,7 +20,17 @@ pub async fn ensure(places: &Places) -> Result<()> {
     if !has_link(CONTROL_PLANE, SWITCH)? {
         ip(CONTROL_PLANE, &["link", "add", SWITCH, "type", "bridge"]).await?;
     }
-    ip(CONTROL_PLANE, &["addr", "replace", &format!("{CONTROL_PLANE_ADDRESS}/24"), "dev", SWITCH]).await?;
+    ip(
+        CONTROL_PLANE,
+        &[
+            "addr",
+            "replace",
+            &format!("{CONTROL_PLANE_ADDRESS}/24"),
+            "dev",
+            SWITCH,
+        ],
+    )
+    .await?;
     ip(CONTROL_PLANE, &["link", "set", SWITCH, "up"]).await?;
     // Kubernetes looks for the interface of the default route; beyond the switch there is nothing.
     ip(CONTROL_PLANE, &["route", "replace", "default", "dev", SWITCH]).await?;
@@ -32,9 +42,16 @@ pub async fn ensure(places: &Places) -> Result<()> {
         }
     }
     for node in NODES {
-        let others = NODES.into_iter().filter(|other| *other != node).map(Node::namespace);
+        let others = NODES
+            .into_iter()
+            .filter(|other| *other != node)
+            .map(Node::namespace);
         for from in others.chain([CONTROL_PLANE.to_owned()]) {
-            ip(&from, &["route", "replace", &node.pod_range(), "via", &node.address()]).await?;
+            ip(
+                &from,
+                &["route", "replace", &node.pod_range(), "via", &node.address()],
+            )
+            .await?;
         }
     }
     Ok(())
@@ -42,12 +59,21 @@ pub async fn ensure(places: &Places) -> Result<()> {
 
 /// Pulls or plugs the node's cable. The switch's end goes down, so that the node keeps its addresses and routes.
 pub async fn plug(node: Node, plugged: bool) -> Result<()> {
-    ip(CONTROL_PLANE, &["link", "set", &node.port(), if plugged { "up" } else { "down" }]).await
+    ip(
+        CONTROL_PLANE,
+        &["link", "set", &node.port(), if plugged { "up" } else { "down" }],
+    )
+    .await
 }
 
 /// Removes every namespace of the cluster, and with them what is inside.
 pub async fn remove() -> Result<()> {
-    for name in NODES.map(Node::namespace).iter().map(String::as_str).chain([CONTROL_PLANE]) {
+    for name in NODES
+        .map(Node::namespace)
+        .iter()
+        .map(String::as_str)
+        .chain([CONTROL_PLANE])
+    {
         if netns::path(name).exists() {
             command::output(Command::new("ip").args(["netns", "delete", name])).await?;
         }
@@ -60,13 +86,38 @@ async fn cable(node: Node) -> Result<()> {
     let (namespace_name, port) = (node.namespace(), node.port());
     namespace(&namespace_name).await?;
     if !has_link(CONTROL_PLANE, &port)? {
-        let cable = ["link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &namespace_name];
+        let cable = [
+            "link",
+            "add",
+            &port,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            &namespace_name,
+        ];
         ip(CONTROL_PLANE, &cable).await?;
     }
     ip(CONTROL_PLANE, &["link", "set", &port, "master", SWITCH]).await?;
-    ip(&namespace_name, &["addr", "replace", &format!("{}/24", node.address()), "dev", "eth0"]).await?;
+    ip(
+        &namespace_name,
+        &[
+            "addr",
+            "replace",
+            &format!("{}/24", node.address()),
+            "dev",
+            "eth0",
+        ],
+    )
+    .await?;
     ip(&namespace_name, &["link", "set", "eth0", "up"]).await?;
-    ip(&namespace_name, &["route", "replace", "default", "via", CONTROL_PLANE_ADDRESS]).await?;
+    ip(
+        &namespace_name,
+        &["route", "replace", "default", "via", CONTROL_PLANE_ADDRESS],
+    )
+    .await?;
     Ok(())
 }
 
@@ -93,10 +144,16 @@ async fn namespace(name: &str) -> Result<()> {
 
 fn has_link(namespace: &str, link: &str) -> Result<bool> {
     // /sys shows the namespace it was mounted in; /proc/net always that of the reader.
-    let table = netns::within(&netns::path(namespace), || fs::read_to_string("/proc/thread-self/net/dev"))??;
-    Ok(table.lines().any(|line| line.trim_start().starts_with(&format!("{link}:"))))
+    let table = netns::within(&netns::path(namespace), || {
+        fs::read_to_string("/proc/thread-self/net/dev")
+    })??;
+    Ok(table
+        .lines()
+        .any(|line| line.trim_start().starts_with(&format!("{link}:"))))
 }
 
 async fn ip(namespace: &str, words: &[&str]) -> Result<()> {
-    command::output(Command::new("ip").args(["-n", namespace]).args(words)).await.map(drop)
+    command::output(Command::new("ip").args(["-n", namespace]).args(words))
+        .await
+        .map(drop)
 }

@@ -8,13 +8,14 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tokio::process::Command;
 
-use super::processes::{self, Service};
 use super::outage::{self, Outage};
+use super::processes::{self, Service};
 use super::{CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, text};
 use crate::install::cache;
 use crate::install::command;
 use crate::install::golang::Programs;
-use crate::install::images::Image;
+use crate::install::images::{Image, is_other_version};
+use crate::install::rooms::Images;
 
 /// Where a node finds the API server.
 fn api() -> String {
@@ -56,16 +57,39 @@ pub async fn load(places: &Places, node: Node, image: &Image) -> Result<bool> {
         return Ok(false);
     }
     let archive = image.archive.to_string_lossy();
-    command::output(ctr(places, node).args(["images", "import", &archive]))
-        .await
-        .with_context(|| format!("cannot load {} into {}", image.name, node.name()))?;
+    command::output(ctr(places, node).args([
+        "images",
+        "import",
+        "--base-name",
+        image.repository(),
+        &archive,
+    ]))
+    .await
+    .with_context(|| format!("cannot load {} into {}", image.name, node.name()))?;
     Ok(true)
+}
+
+/// Removes other versions of these images, as far as no container was made from them.
+pub async fn forget_others(places: &Places, node: Node, images: &Images) -> Result<()> {
+    let known = command::output(ctr(places, node).args(["images", "list", "-q"])).await?;
+    let used = command::output(ctr(places, node).args(["containers", "list"])).await?;
+    for name in known
+        .lines()
+        .filter(|name| images.values().any(|image| is_other_version(name, &image.name)))
+    {
+        if !used.split_whitespace().any(|word| word == name) {
+            command::output(ctr(places, node).args(["images", "remove", name])).await?;
+        }
+    }
+    Ok(())
 }
 
 /// containerd's own tool, for the namespace Kubernetes uses.
 pub fn ctr(places: &Places, node: Node) -> Command {
     let mut ctr = Command::new("ctr");
-    ctr.arg("--address").arg(socket(places, node)).args(["--namespace", "k8s.io"]);
+    ctr.arg("--address")
+        .arg(socket(places, node))
+        .args(["--namespace", "k8s.io"]);
     ctr
 }
 
@@ -83,7 +107,11 @@ async fn wait_for_containerd(places: &Places, node: Node) -> Result<()> {
     while let Err(error) = command::output(ctr(places, node).arg("version")).await {
         if begun.elapsed() > Duration::from_secs(30) {
             let log = places.log(&format!("{}-containerd", node.name()));
-            bail!("containerd of {} does not answer ({error:#}); see {}", node.name(), log.display());
+            bail!(
+                "containerd of {} does not answer ({error:#}); see {}",
+                node.name(),
+                log.display()
+            );
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -106,7 +134,13 @@ fn service(places: &Places, node: Node, process: &str, program: PathBuf, argumen
 
 fn containerd(places: &Places, node: Node, files: &Files) -> Service {
     let arguments = vec!["--config".into(), text(&files.containerd)];
-    let mut service = service(places, node, "containerd", "/usr/bin/containerd".into(), arguments);
+    let mut service = service(
+        places,
+        node,
+        "containerd",
+        "/usr/bin/containerd".into(),
+        arguments,
+    );
     service.reads = vec![files.containerd.clone()];
     service
 }
@@ -149,7 +183,10 @@ impl Files {
         let folder = places.node_state(node);
         let network = folder.join("cni");
         fs::create_dir_all(&network).with_context(|| format!("cannot make {}", network.display()))?;
-        cache::write(&network.join("10-radio.conflist"), network_config(places, node).to_string())?;
+        cache::write(
+            &network.join("10-radio.conflist"),
+            network_config(places, node).to_string(),
+        )?;
         let resolver = folder.join("resolv.conf");
         cache::write(&resolver, "")?;
         let files = Self {
@@ -158,8 +195,14 @@ impl Files {
             kubelet_credentials: folder.join("kubelet.kubeconfig"),
             proxy: folder.join("proxy.json"),
         };
-        cache::write(&files.containerd, containerd_config(places, node, &network, &pause.name))?;
-        cache::write(&files.kubelet, kubelet_config(places, node, &resolver).to_string())?;
+        cache::write(
+            &files.containerd,
+            containerd_config(places, node, &network, &pause.name),
+        )?;
+        cache::write(
+            &files.kubelet,
+            kubelet_config(places, node, &resolver).to_string(),
+        )?;
         kubeconfig::for_component(places, &files.kubelet_credentials, &node.name(), &api())?;
         let proxy_credentials = folder.join("proxy.kubeconfig");
         kubeconfig::for_component(places, &proxy_credentials, "proxy", &api())?;

@@ -13,7 +13,8 @@ use crate::install::command;
 pub async fn wait_for_api(places: &Places, patience: Duration) -> Result<()> {
     let begun = Instant::now();
     loop {
-        let answer = command::output(kubectl(places).args(["get", "--raw", "/readyz", "--request-timeout=5s"])).await;
+        let answer =
+            command::output(kubectl(places).args(["get", "--raw", "/readyz", "--request-timeout=5s"])).await;
         match answer {
             Ok(_) => return Ok(()),
             Err(error) if begun.elapsed() > patience => return Err(error),
@@ -25,8 +26,18 @@ pub async fn wait_for_api(places: &Places, patience: Duration) -> Result<()> {
 /// Applies these objects, all in one request of the person `radio-cluster`.
 pub async fn apply(places: &Places, objects: &[Value]) -> Result<()> {
     let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-    let words = ["apply", "--server-side", "--force-conflicts", "--field-manager=radio-cluster", "-f", "-"];
-    command::feed(kubectl(places).args(words), &list.to_string()).await.context("cannot apply the cluster's own objects").map(drop)
+    let words = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=radio-cluster",
+        "-f",
+        "-",
+    ];
+    command::feed(kubectl(places).args(words), &list.to_string())
+        .await
+        .context("cannot apply the cluster's own objects")
+        .map(drop)
 }
 
 /// kubectl with the cluster's kubeconfig.

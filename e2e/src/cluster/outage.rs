@@ -26,7 +26,9 @@ impl Outage {
     #[must_use]
     pub fn of(places: &Places, node: Node) -> Option<Self> {
         let word = fs::read_to_string(file(places, node)).ok()?;
-        [Self::Killed, Self::Stopped, Self::Partitioned].into_iter().find(|outage| outage.word() == word)
+        [Self::Killed, Self::Stopped, Self::Partitioned]
+            .into_iter()
+            .find(|outage| outage.word() == word)
     }
 
     /// As `cluster status` says it.
@@ -86,11 +88,17 @@ pub async fn return_node(name: &str) -> Result<()> {
 
 fn begin(places: &Places, node: Node, outage: Outage) -> Result<()> {
     let name = node.name();
-    if !node::process_names(node).iter().any(|process| processes::is_running(&places.records(), process)) {
+    if !node::process_names(node)
+        .iter()
+        .any(|process| processes::is_running(&places.records(), process))
+    {
         bail!("{name} does not run: try `cluster up`");
     }
     if let Some(already) = Outage::of(places, node) {
-        bail!("{name} is {} already: `cluster node return {name}` first", already.word());
+        bail!(
+            "{name} is {} already: `cluster node return {name}` first",
+            already.word()
+        );
     }
     cache::write(&file(places, node), outage.word())
 }

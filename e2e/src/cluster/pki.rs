@@ -29,7 +29,9 @@ pub fn ensure(places: &Places) -> Result<()> {
 
 fn make(folder: &Path) -> Result<()> {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "radio local cluster");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "radio local cluster");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
@@ -50,16 +52,44 @@ fn make(folder: &Path) -> Result<()> {
         "kubernetes.default.svc",
         "kubernetes.default.svc.cluster.local",
     ];
-    issue(folder, &authority, "apiserver", "kube-apiserver", None, &api_names)?;
+    issue(
+        folder,
+        &authority,
+        "apiserver",
+        "kube-apiserver",
+        None,
+        &api_names,
+    )?;
     issue(folder, &authority, "admin", "admin", Some("system:masters"), &[])?;
     issue(folder, &authority, "dns", "coredns", Some("system:masters"), &[])?;
-    issue(folder, &authority, "controllers", "system:kube-controller-manager", None, &[])?;
-    issue(folder, &authority, "scheduler", "system:kube-scheduler", None, &[])?;
+    issue(
+        folder,
+        &authority,
+        "controllers",
+        "system:kube-controller-manager",
+        None,
+        &[],
+    )?;
+    issue(
+        folder,
+        &authority,
+        "scheduler",
+        "system:kube-scheduler",
+        None,
+        &[],
+    )?;
     issue(folder, &authority, "proxy", "system:kube-proxy", None, &[])?;
     for node in NODES {
         let (name, address) = (node.name(), node.address());
         let user = format!("system:node:{name}");
-        issue(folder, &authority, &name, &user, Some("system:nodes"), &[&name, &address])?;
+        issue(
+            folder,
+            &authority,
+            &name,
+            &user,
+            Some("system:nodes"),
+            &[&name, &address],
+        )?;
     }
     Ok(())
 }
@@ -78,9 +108,14 @@ fn issue(
         params.distinguished_name.push(DnType::OrganizationName, group);
     }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     let key = KeyPair::generate()?;
-    let certificate = params.signed_by(&key, authority).with_context(|| format!("cannot sign for {user}"))?;
+    let certificate = params
+        .signed_by(&key, authority)
+        .with_context(|| format!("cannot sign for {user}"))?;
     cache::write(&folder.join(format!("{file}.crt")), certificate.pem())?;
     cache::write_secret(&folder.join(format!("{file}.key")), key.serialize_pem())
 }
@@ -93,7 +128,16 @@ mod tests {
     fn everyone_gets_a_certificate_and_only_root_reads_the_keys() {
         let folder = tempfile::tempdir().unwrap();
         make(folder.path()).unwrap();
-        for name in ["apiserver", "admin", "controllers", "scheduler", "proxy", "dns", "node1", "node3"] {
+        for name in [
+            "apiserver",
+            "admin",
+            "controllers",
+            "scheduler",
+            "proxy",
+            "dns",
+            "node1",
+            "node3",
+        ] {
             let certificate = fs::read_to_string(folder.path().join(format!("{name}.crt"))).unwrap();
             assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"), "{name}");
             let key = fs::metadata(folder.path().join(format!("{name}.key"))).unwrap();

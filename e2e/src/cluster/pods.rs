@@ -54,7 +54,8 @@ pub async fn unblock(namespace: &str, a: &str, b: &str) -> Result<()> {
     for (here, there) in [(&a, &b), (&b, &a)] {
         // Made before it is deleted, so that deleting what is not there is no error.
         let table = table(&there.address);
-        here.nft(&format!("table ip {table} {{}}\ndelete table ip {table}\n")).await?;
+        here.nft(&format!("table ip {table} {{}}\ndelete table ip {table}\n"))
+            .await?;
     }
     Ok(())
 }
@@ -102,20 +103,33 @@ impl Pod {
     /// The id by which containerd knows one of its containers.
     fn container(&self, name: &str) -> Result<String> {
         let lists = ["/status/containerStatuses", "/status/initContainerStatuses"];
-        let all = lists.iter().filter_map(|list| self.object.pointer(list)?.as_array()).flatten();
-        let id = all.clone().find(|one| one["name"] == name).map(|one| one["containerID"].as_str());
+        let all = lists
+            .iter()
+            .filter_map(|list| self.object.pointer(list)?.as_array())
+            .flatten();
+        let id = all
+            .clone()
+            .find(|one| one["name"] == name)
+            .map(|one| one["containerID"].as_str());
         let Some(id) = id else {
             let names: Vec<_> = all.filter_map(|one| one["name"].as_str()).collect();
-            bail!("the pod {} has no container {name}; it has {}", self.name, names.join(", "));
+            bail!(
+                "the pod {} has no container {name}; it has {}",
+                self.name,
+                names.join(", ")
+            );
         };
         let id = id.and_then(|id| id.strip_prefix("containerd://"));
-        id.map(str::to_owned).with_context(|| format!("the container {name} of {} has not started yet", self.name))
+        id.map(str::to_owned)
+            .with_context(|| format!("the container {name} of {} has not started yet", self.name))
     }
 
     /// The pod's network namespace, by any of its processes.
     fn network(&self) -> Result<PathBuf> {
         let pids: Vec<Pid> = cgroups::pids_of(&self.node.cgroup(), &self.uid)?;
-        let pid = pids.first().with_context(|| format!("no process of the pod {} runs", self.name))?;
+        let pid = pids
+            .first()
+            .with_context(|| format!("no process of the pod {} runs", self.name))?;
         Ok(format!("/proc/{}/ns/net", pid.as_raw_nonzero()).into())
     }
 
@@ -124,10 +138,17 @@ impl Pod {
         fs::write(file.path(), rules)?;
         // What is started on a thread inside the namespace stays inside.
         let inside = netns::within(&self.network()?, || {
-            std::process::Command::new("nft").arg("-f").arg(file.path()).output()
+            std::process::Command::new("nft")
+                .arg("-f")
+                .arg(file.path())
+                .output()
         })??;
         if !inside.status.success() {
-            bail!("nft in the pod {}: {}", self.name, String::from_utf8_lossy(&inside.stderr).trim());
+            bail!(
+                "nft in the pod {}: {}",
+                self.name,
+                String::from_utf8_lossy(&inside.stderr).trim()
+            );
         }
         Ok(())
     }
@@ -161,8 +182,14 @@ mod tests {
     #[test]
     fn what_cannot_be_found_is_said() {
         let error = |name| pod().container(name).unwrap_err().to_string();
-        assert_eq!(error("icecast"), "the pod live-playout-x has no container icecast; it has liquidsoap, agent, late");
-        assert_eq!(error("late"), "the container late of live-playout-x has not started yet");
+        assert_eq!(
+            error("icecast"),
+            "the pod live-playout-x has no container icecast; it has liquidsoap, agent, late"
+        );
+        assert_eq!(
+            error("late"),
+            "the container late of live-playout-x has not started yet"
+        );
         assert!(Pod::read(json!({ "metadata": { "name": "x", "uid": "u" }, "spec": {} })).is_err());
     }
 

@@ -16,21 +16,31 @@ const DISK: u64 = 15 << 30;
 pub fn check(places: &Places) -> Result<()> {
     let mut missing: Vec<String> = vec![];
     if !rustix::process::geteuid().is_root() {
-        bail!("this machine cannot run the cluster: not root (network namespaces and containers need it: use sudo)");
+        bail!(
+            "this machine cannot run the cluster: not root (network namespaces and containers need it: use sudo)"
+        );
     }
     missing.extend(cgroups::missing());
     missing.extend(programs());
-    if !fs::read_to_string("/proc/filesystems").unwrap_or_default().contains("overlay") {
+    if !fs::read_to_string("/proc/filesystems")
+        .unwrap_or_default()
+        .contains("overlay")
+    {
         missing.push("no overlayfs (`modprobe overlay`)".into());
     }
     missing.extend(memory(&fs::read_to_string("/proc/meminfo").unwrap_or_default()));
     missing.extend(disk(places));
     if !processes::is_running(&places.records(), serve::NAME) {
-        let taken = [doors::LISTENERS, doors::S3].into_iter().filter(|port| !doors::is_free(*port));
+        let taken = [doors::LISTENERS, doors::S3]
+            .into_iter()
+            .filter(|port| !doors::is_free(*port));
         missing.extend(taken.map(|port| format!("port 127.0.0.1:{port} is taken")));
     }
     if let Some(owner) = places.owner().filter(|owner| *owner != places.repository) {
-        missing.push(format!("the cluster of {} is up (`cluster down` ends it)", owner.display()));
+        missing.push(format!(
+            "the cluster of {} is up (`cluster down` ends it)",
+            owner.display()
+        ));
     }
     if !missing.is_empty() {
         bail!("this machine cannot run the cluster: {}", missing.join("; "));
@@ -41,7 +51,10 @@ pub fn check(places: &Places) -> Result<()> {
 fn programs() -> Option<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).exists());
-    let absent: Vec<&str> = ["apt-get", "cargo", "go"].into_iter().filter(|name| !found(name)).collect();
+    let absent: Vec<&str> = ["apt-get", "cargo", "go"]
+        .into_iter()
+        .filter(|name| !found(name))
+        .collect();
     (!absent.is_empty()).then(|| format!("no {} in PATH", absent.join(", ")))
 }
 
@@ -59,7 +72,11 @@ fn disk(places: &Places) -> Option<String> {
     let seen = rustix::fs::statvfs(&places.cache).ok()?;
     let free = seen.f_bavail * seen.f_frsize;
     (free < DISK).then(|| {
-        format!("{} GiB free at {}, 15 are needed (RADIO_CACHE may name another place)", free >> 30, places.cache.display())
+        format!(
+            "{} GiB free at {}, 15 are needed (RADIO_CACHE may name another place)",
+            free >> 30,
+            places.cache.display()
+        )
     })
 }
 

@@ -54,9 +54,8 @@ pub async fn ensure(records: &Path, service: &Service) -> Result<bool> {
         }
         stop(records, &service.name, Duration::from_secs(10)).await?;
     }
-    start(records, service, fingerprint).with_context(|| {
-        format!("cannot start {} ({})", service.name, service.program.display())
-    })?;
+    start(records, service, fingerprint)
+        .with_context(|| format!("cannot start {} ({})", service.name, service.program.display()))?;
     Ok(true)
 }
 
@@ -69,17 +68,26 @@ pub fn is_running(records: &Path, name: &str) -> bool {
 /// The pid of the process recorded under this name, while it lives.
 #[must_use]
 pub fn pid(records: &Path, name: &str) -> Option<Pid> {
-    read(records, name).filter(is_alive).and_then(|record| Pid::from_raw(record.pid))
+    read(records, name)
+        .filter(is_alive)
+        .and_then(|record| Pid::from_raw(record.pid))
 }
 
 /// Ends the process of this name, kindly first; one that was not started by us is never touched.
 pub async fn stop(records: &Path, name: &str, patience: Duration) -> Result<()> {
     let begun = Instant::now();
     while let Some(pid) = pid(records, name) {
-        let signal = if begun.elapsed() < patience { Signal::TERM } else { Signal::KILL };
+        let signal = if begun.elapsed() < patience {
+            Signal::TERM
+        } else {
+            Signal::KILL
+        };
         let _ = rustix::process::kill_process(pid, signal);
         if begun.elapsed() > patience + Duration::from_secs(10) {
-            bail!("{name} (pid {}) does not end, even by SIGKILL", pid.as_raw_nonzero());
+            bail!(
+                "{name} (pid {}) does not end, even by SIGKILL",
+                pid.as_raw_nonzero()
+            );
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
@@ -98,7 +106,9 @@ pub fn forget(records: &Path, name: &str) {
 #[must_use]
 pub fn recorded(records: &Path) -> Vec<String> {
     let entries = fs::read_dir(records).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     names.sort();
     names
 }
@@ -133,7 +143,9 @@ fn start(records: &Path, service: &Service, fingerprint: String) -> Result<()> {
 
 fn fingerprint(service: &Service) -> Result<String> {
     let mut print = Fingerprint::default();
-    print.add(service.program.as_os_str().as_encoded_bytes()).add(service.cgroup.as_bytes());
+    print
+        .add(service.program.as_os_str().as_encoded_bytes())
+        .add(service.cgroup.as_bytes());
     for argument in &service.arguments {
         print.add(argument.as_bytes());
     }
@@ -156,7 +168,10 @@ fn is_alive(record: &Record) -> bool {
 }
 
 fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// The few facts of `/proc/PID/stat` that are wanted here.
@@ -169,7 +184,10 @@ struct Stat {
 impl Stat {
     fn of(pid: Pid) -> Option<Self> {
         let mut text = String::new();
-        File::open(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?.read_to_string(&mut text).ok()?;
+        File::open(format!("/proc/{}/stat", pid.as_raw_nonzero()))
+            .ok()?
+            .read_to_string(&mut text)
+            .ok()?;
         Self::parse(&text)
     }
 
@@ -178,7 +196,10 @@ impl Stat {
         let (_, rest) = text.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let dead = matches!(*fields.first()?, "Z" | "X");
-        Some(Self { dead, started: fields.get(19)?.parse().ok()? })
+        Some(Self {
+            dead,
+            started: fields.get(19)?.parse().ok()?,
+        })
     }
 }
 
@@ -203,7 +224,13 @@ mod tests {
     fn stat_survives_odd_command_names() {
         let fields = "S 1 2 3 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 4242 1 2";
         let line = format!("77 (a) b (c)) {fields}");
-        assert_eq!(Stat::parse(&line), Some(Stat { dead: false, started: 4242 }));
+        assert_eq!(
+            Stat::parse(&line),
+            Some(Stat {
+                dead: false,
+                started: 4242
+            })
+        );
         assert_eq!(Stat::parse("77 (a) Z"), None);
     }
 
@@ -234,7 +261,10 @@ mod tests {
         };
         fs::write(folder.path().join("etcd"), serde_json::to_vec(&record).unwrap()).unwrap();
         stop(folder.path(), "etcd", Duration::ZERO).await.unwrap();
-        assert!(stranger.try_wait().unwrap().is_none(), "a stranger's process was ended");
+        assert!(
+            stranger.try_wait().unwrap().is_none(),
+            "a stranger's process was ended"
+        );
         stranger.kill().unwrap();
         stranger.wait().unwrap();
     }

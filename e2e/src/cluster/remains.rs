@@ -37,13 +37,23 @@ pub fn elsewhere(places: &Places) -> Result<()> {
         }
     }
     for result in entries(NETWORK_RESULTS) {
-        let name = result.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = result
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with("radio-node") {
             cache::remove(&result)?;
         }
     }
     // The folders themselves go only if nobody else has anything in them.
-    for folder in [SHIM_SOCKETS, "/run/containerd", LOG_LINKS, NETWORK_RESULTS, "/var/lib/cni"] {
+    for folder in [
+        SHIM_SOCKETS,
+        "/run/containerd",
+        LOG_LINKS,
+        NETWORK_RESULTS,
+        "/var/lib/cni",
+    ] {
         let _ = fs::remove_dir(folder);
     }
     Ok(())
@@ -61,7 +71,10 @@ pub fn unmount_below(folder: &Path) -> Result<()> {
 /// Every mount at or below the folder, in the order they were made.
 pub fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let table = fs::read_to_string("/proc/self/mountinfo").context("cannot read the table of mounts")?;
-    Ok(parse_mounts(&table).into_iter().filter(|mount| mount.starts_with(folder)).collect())
+    Ok(parse_mounts(&table)
+        .into_iter()
+        .filter(|mount| mount.starts_with(folder))
+        .collect())
 }
 
 fn parse_mounts(table: &str) -> Vec<PathBuf> {
@@ -71,8 +84,14 @@ fn parse_mounts(table: &str) -> Vec<PathBuf> {
 
 fn shim_sockets(run: &Path) -> Result<()> {
     for task in entries(run.join("containerd/io.containerd.runtime.v2.task/k8s.io")) {
-        let Ok(address) = fs::read_to_string(task.join("address")) else { continue };
-        if let Some(socket) = address.trim().strip_prefix("unix://").filter(|path| path.starts_with(SHIM_SOCKETS)) {
+        let Ok(address) = fs::read_to_string(task.join("address")) else {
+            continue;
+        };
+        if let Some(socket) = address
+            .trim()
+            .strip_prefix("unix://")
+            .filter(|path| path.starts_with(SHIM_SOCKETS))
+        {
             cache::remove(Path::new(socket))?;
         }
     }
@@ -80,7 +99,12 @@ fn shim_sockets(run: &Path) -> Result<()> {
 }
 
 fn entries(folder: impl AsRef<Path>) -> Vec<PathBuf> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
 }
 
 #[cfg(test)]
@@ -89,7 +113,11 @@ mod tests {
 
     #[test]
     fn mount_points_are_read_with_their_blanks() {
-        let table = "1 2 0:3 / /run/a rw - tmpfs tmpfs rw\n4 5 0:6 / /run/with\\040blank rw - tmpfs tmpfs rw\n";
-        assert_eq!(parse_mounts(table), [PathBuf::from("/run/a"), PathBuf::from("/run/with blank")]);
+        let table =
+            "1 2 0:3 / /run/a rw - tmpfs tmpfs rw\n4 5 0:6 / /run/with\\040blank rw - tmpfs tmpfs rw\n";
+        assert_eq!(
+            parse_mounts(table),
+            [PathBuf::from("/run/a"), PathBuf::from("/run/with blank")]
+        );
     }
 }

@@ -27,8 +27,12 @@ impl Credentials {
     /// The credentials of the running cluster.
     pub fn read(places: &Places) -> Result<Self> {
         let path = Self::file(places);
-        let secret_key = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Self { access_key: "radio".into(), secret_key })
+        let secret_key =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self {
+            access_key: "radio".into(),
+            secret_key,
+        })
     }
 
     fn file(places: &Places) -> PathBuf {
@@ -42,14 +46,22 @@ pub async fn ensure(places: &Places, programs: &Programs) -> Result<()> {
     if !file.exists() {
         cache::write_secret(&file, Alphanumeric.sample_string(&mut rand::rng(), 40))?;
     }
-    processes::ensure(&places.records(), &versitygw(places, programs)?).await.map(drop)
+    processes::ensure(&places.records(), &versitygw(places, programs)?)
+        .await
+        .map(drop)
 }
 
 fn versitygw(places: &Places, programs: &Programs) -> Result<Service> {
     let folder = places.state.join("s3");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let credentials = Credentials::read(places)?;
-    let arguments = vec!["--port".into(), ADDRESS.into(), "--quiet".into(), "posix".into(), text(&folder)];
+    let arguments = vec![
+        "--port".into(),
+        ADDRESS.into(),
+        "--quiet".into(),
+        "posix".into(),
+        text(&folder),
+    ];
     let mut service = control_plane::service(places, "s3", programs.versitygw.clone(), arguments);
     service.environment = vec![
         ("ROOT_ACCESS_KEY".into(), credentials.access_key),
@@ -60,7 +72,10 @@ fn versitygw(places: &Places, programs: &Programs) -> Result<Service> {
 
 /// The namespace and Service of S3, and the Secret `s3-credentials` (keys `accessKey` and `secretKey`).
 pub fn objects(places: &Places) -> Result<Vec<Value>> {
-    let Credentials { access_key, secret_key } = Credentials::read(places)?;
+    let Credentials {
+        access_key,
+        secret_key,
+    } = Credentials::read(places)?;
     let metadata = json!({
         "name": "s3", "namespace": "radio-s3", "labels": { "kubernetes.io/service-name": "s3" },
     });

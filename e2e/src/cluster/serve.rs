@@ -33,14 +33,21 @@ pub async fn serve(places: &Places, api_port: u16) -> Result<()> {
     let listeners = Door::open(doors::LISTENERS, &format!("{}:8000", doors::LISTENERS_SERVICE)).await?;
     let storage = Door::open(doors::S3, s3::ADDRESS).await?;
     let api = Door::open(api_port, "127.0.0.1:6443").await?;
-    tokio::join!(listeners.keep(), storage.keep(), api.keep(), volumes::provision(places));
+    tokio::join!(
+        listeners.keep(),
+        storage.keep(),
+        api.keep(),
+        volumes::provision(places)
+    );
     Ok(())
 }
 
 /// The port this cluster has, or the usual one, or any that is free.
 fn choose_port(places: &Places) -> Result<u16> {
     let file = places.run.join("api-port");
-    let kept = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
+    let kept = std::fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
     let ours = processes::is_running(&places.records(), NAME);
     let port = match kept {
         Some(port) if ours || doors::is_free(port) => port,

@@ -8,8 +8,16 @@ use super::{NODES, Places, node, processes, serve};
 /// Prints one line per process group of the cluster. True when all of it runs.
 pub fn status(places: &Places) -> Result<bool> {
     let records = places.records();
-    let control_plane =
-        ["etcd", "apiserver", "controller-manager", "scheduler", "proxy", "coredns", "s3", serve::NAME];
+    let control_plane = [
+        "etcd",
+        "apiserver",
+        "controller-manager",
+        "scheduler",
+        "proxy",
+        "coredns",
+        "s3",
+        serve::NAME,
+    ];
     let mut all = print("control plane", &control_plane.map(str::to_owned), &records, None);
     for node in NODES {
         let outage = Outage::of(places, node);
@@ -22,8 +30,11 @@ pub fn status(places: &Places) -> Result<bool> {
 }
 
 fn print(name: &str, wanted: &[String], records: &std::path::Path, outage: Option<Outage>) -> bool {
-    let absent: Vec<&str> =
-        wanted.iter().filter(|process| !processes::is_running(records, process)).map(String::as_str).collect();
+    let absent: Vec<&str> = wanted
+        .iter()
+        .filter(|process| !processes::is_running(records, process))
+        .map(String::as_str)
+        .collect();
     let words = match (outage, absent.len()) {
         (Some(outage), _) => outage.word().to_owned(),
         (None, 0) => "runs".to_owned(),

@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use anyhow::{Context, Result, bail};
 
 use super::{
-    CONTROL_PLANE, NODES, Places, cgroups, control_plane, deploy, dns, doors, kubeconfig, network, node, objects,
-    pki, preflight, s3, serve, volumes,
+    CONTROL_PLANE, NODES, Places, cgroups, control_plane, deploy, dns, doors, kubeconfig, network, node,
+    objects, pki, preflight, s3, serve, volumes,
 };
 use crate::install::golang::{self, Programs};
 use crate::install::images::{Image, Workshop};
@@ -31,22 +31,35 @@ pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
         every_room_has_a_dockerfile(places)?;
     }
     steps.run("Debian packages", apt::ensure).await?;
-    let (programs, pause) =
-        steps.run("Kubernetes, CoreDNS, S3", async |p| programs(places, p).await).await?;
+    let (programs, pause) = steps
+        .run("Kubernetes, CoreDNS, S3", async |p| programs(places, p).await)
+        .await?;
     let images = match extent {
         Extent::Bare => Images::new(),
         Extent::OnAir => build_images(places, steps).await?,
     };
-    steps.run("folders and network", async |_| prepare(places, &programs).await).await?;
-    steps.run("control plane", async |p| control(places, &programs, p).await).await?;
-    steps.run("nodes", async |p| nodes(places, &programs, &pause, p).await).await?;
+    steps
+        .run("folders and network", async |_| prepare(places, &programs).await)
+        .await?;
+    steps
+        .run("control plane", async |p| control(places, &programs, p).await)
+        .await?;
+    steps
+        .run("nodes", async |p| nodes(places, &programs, &pause, p).await)
+        .await?;
     steps.run("nodes ready", async |_| ready(places).await).await?;
     if extent == Extent::Bare {
         println!("\nexport KUBECONFIG={}", places.kubeconfig().display());
         return Ok(());
     }
     load_images(places, steps, &images).await?;
-    let names = images.iter().map(|(room, image)| (*room, image.name.clone())).collect();
+    for node in NODES {
+        node::forget_others(places, node, &images).await?;
+    }
+    let names = images
+        .iter()
+        .map(|(room, image)| (*room, image.name.clone()))
+        .collect();
     let target = deploy::Target::local(places);
     deploy::operator(&target, steps, &places.repository, &names).await?;
     deploy::example(&target, steps, &places.repository).await?;
@@ -55,11 +68,26 @@ pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
     Ok(())
 }
 
+/// Installs and builds what does not depend on the project's own sources.
+pub async fn install(places: &Places, steps: &Steps) -> Result<()> {
+    preflight::check(places)?;
+    steps.run("Debian packages", apt::ensure).await?;
+    steps
+        .run("Kubernetes, CoreDNS, S3", async |p| programs(places, p).await)
+        .await?;
+    steps
+        .run("Debian base image", async |p| Workshop::open()?.base(p).await)
+        .await?;
+    Ok(())
+}
+
 /// The Go programs and the image of pod sandboxes, built or from the cache.
 pub async fn programs(places: &Places, progress: &Progress) -> Result<(Programs, Image)> {
     let sources = places.repository.join("e2e/go");
     let programs = golang::ensure(&sources, progress).await?;
-    let pause = Workshop::open()?.build("pause", &sources.join("pause"), &[&programs.pause], progress).await?;
+    let pause = Workshop::open()?
+        .build("pause", &sources.join("pause"), &[&programs.pause], progress)
+        .await?;
     progress.say("built");
     Ok((programs, pause))
 }
@@ -68,7 +96,10 @@ pub async fn programs(places: &Places, progress: &Progress) -> Result<(Programs,
 pub fn every_room_has_a_dockerfile(places: &Places) -> Result<()> {
     let missing = rooms::missing(&places.repository);
     if let Some(dockerfile) = missing.first() {
-        bail!("there is no {}, and so no image: `cluster up --bare` does without", dockerfile.display());
+        bail!(
+            "there is no {}, and so no image: `cluster up --bare` does without",
+            dockerfile.display()
+        );
     }
     Ok(())
 }
@@ -76,9 +107,14 @@ pub fn every_room_has_a_dockerfile(places: &Places) -> Result<()> {
 /// Builds the images of all rooms.
 pub async fn build_images(places: &Places, steps: &Steps) -> Result<Images> {
     let workshop = Workshop::open()?;
-    let base = steps.run("Debian base image", async |p| workshop.base(p).await).await?;
-    let mut images =
-        steps.run("images", async |p| rooms::build(&places.repository, &workshop, p).await).await?;
+    let base = steps
+        .run("Debian base image", async |p| workshop.base(p).await)
+        .await?;
+    let mut images = steps
+        .run("images", async |p| {
+            rooms::build(&places.repository, &workshop, p).await
+        })
+        .await?;
     images.insert("debian", base);
     Ok(images)
 }
@@ -121,14 +157,22 @@ async fn control(places: &Places, programs: &Programs, progress: &Progress) -> R
     s3::ensure(places, programs).await?;
     control_plane::controllers(places, programs, progress).await?;
     dns::ensure(places, programs).await?;
-    let objects = [dns::objects(), s3::objects(places)?, volumes::objects(), doors::objects()].concat();
+    let objects = [
+        dns::objects(),
+        s3::objects(places)?,
+        volumes::objects(),
+        doors::objects(),
+    ]
+    .concat();
     objects::apply(places, &objects).await
 }
 
 async fn nodes(places: &Places, programs: &Programs, pause: &Image, progress: &Progress) -> Result<()> {
     progress.say("containerd, kubelet and kube-proxy on three nodes");
     let [a, b, c] = NODES.map(|node| async move {
-        node::repair(places, programs, node, pause).await.with_context(|| node.name())
+        node::repair(places, programs, node, pause)
+            .await
+            .with_context(|| node.name())
     });
     tokio::try_join!(a, b, c).map(drop)
 }

@@ -54,27 +54,47 @@ async fn watch(places: &Places, folder: &std::path::Path) -> Result<()> {
     let kubeconfig = Kubeconfig::read_from(places.kubeconfig())?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     let client = Client::try_from(config)?;
-    let claims = watcher(Api::<PersistentVolumeClaim>::all(client.clone()), watcher::Config::default());
-    let volumes = watcher(Api::<PersistentVolume>::all(client.clone()), watcher::Config::default());
-    let provide = claims.default_backoff().applied_objects().map_err(anyhow::Error::from).try_for_each(|claim| {
-        let client = client.clone();
-        async move { provide(client, folder, &claim).await }
-    });
-    let remove = volumes.default_backoff().applied_objects().map_err(anyhow::Error::from).try_for_each(|volume| {
-        let client = client.clone();
-        async move { remove(client, folder, &volume).await }
-    });
+    let claims = watcher(
+        Api::<PersistentVolumeClaim>::all(client.clone()),
+        watcher::Config::default(),
+    );
+    let volumes = watcher(
+        Api::<PersistentVolume>::all(client.clone()),
+        watcher::Config::default(),
+    );
+    let provide = claims
+        .default_backoff()
+        .applied_objects()
+        .map_err(anyhow::Error::from)
+        .try_for_each(|claim| {
+            let client = client.clone();
+            async move { provide(client, folder, &claim).await }
+        });
+    let remove = volumes
+        .default_backoff()
+        .applied_objects()
+        .map_err(anyhow::Error::from)
+        .try_for_each(|volume| {
+            let client = client.clone();
+            async move { remove(client, folder, &volume).await }
+        });
     tokio::try_join!(provide, remove).map(drop)
 }
 
 async fn provide(client: Client, folder: &std::path::Path, claim: &PersistentVolumeClaim) -> Result<()> {
-    let Some(volume) = volume_for(claim, folder)? else { return Ok(()) };
+    let Some(volume) = volume_for(claim, folder)? else {
+        return Ok(());
+    };
     let path = folder.join(volume.name_any());
     fs::create_dir_all(&path)
         .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o777)))
         .with_context(|| format!("cannot make {}", path.display()))?;
     match Api::all(client).create(&PostParams::default(), &volume).await {
-        Ok(_) => info!(claim = claim.name_any(), volume = volume.name_any(), "volume made"),
+        Ok(_) => info!(
+            claim = claim.name_any(),
+            volume = volume.name_any(),
+            "volume made"
+        ),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {}
         Err(error) => return Err(error).context("cannot make the volume"),
     }
@@ -82,8 +102,13 @@ async fn provide(client: Client, folder: &std::path::Path, claim: &PersistentVol
 }
 
 async fn remove(client: Client, folder: &std::path::Path, volume: &PersistentVolume) -> Result<()> {
-    let Some(path) = folder_to_remove(volume, folder) else { return Ok(()) };
-    match Api::<PersistentVolume>::all(client).delete(&volume.name_any(), &DeleteParams::default()).await {
+    let Some(path) = folder_to_remove(volume, folder) else {
+        return Ok(());
+    };
+    match Api::<PersistentVolume>::all(client)
+        .delete(&volume.name_any(), &DeleteParams::default())
+        .await
+    {
         Ok(_) => info!(volume = volume.name_any(), "volume removed"),
         Err(kube::Error::Api(status)) if status.is_not_found() => {}
         Err(error) => return Err(error).context("cannot delete the volume"),
@@ -95,7 +120,9 @@ async fn remove(client: Client, folder: &std::path::Path, volume: &PersistentVol
 fn volume_for(claim: &PersistentVolumeClaim, folder: &std::path::Path) -> Result<Option<PersistentVolume>> {
     let Some(spec) = &claim.spec else { return Ok(None) };
     let ours = spec.storage_class_name.as_deref() == Some(CLASS) && spec.volume_name.is_none();
-    let (Some(node), Some(uid)) = (claim.annotations().get(SELECTED_NODE), claim.uid()) else { return Ok(None) };
+    let (Some(node), Some(uid)) = (claim.annotations().get(SELECTED_NODE), claim.uid()) else {
+        return Ok(None);
+    };
     if !ours || claim.metadata.deletion_timestamp.is_some() {
         return Ok(None);
     }
@@ -125,7 +152,10 @@ fn volume_for(claim: &PersistentVolumeClaim, folder: &std::path::Path) -> Result
 
 /// The folder of a volume of ours whose claim is gone.
 fn folder_to_remove(volume: &PersistentVolume, folder: &std::path::Path) -> Option<PathBuf> {
-    let ours = volume.annotations().get("pv.kubernetes.io/provisioned-by").is_some_and(|by| by == PROVISIONER);
+    let ours = volume
+        .annotations()
+        .get("pv.kubernetes.io/provisioned-by")
+        .is_some_and(|by| by == PROVISIONER);
     let released = volume.status.as_ref()?.phase.as_deref() == Some("Released");
     let delete = volume.spec.as_ref()?.persistent_volume_reclaim_policy.as_deref() == Some("Delete");
     (ours && released && delete).then(|| folder.join(volume.name_any()))
@@ -171,7 +201,11 @@ mod tests {
             json!({ "/spec": { "storageClassName": "local", "volumeName": "pv-1" } }),
         ];
         for case in cases {
-            assert_eq!(volume_for(&claim(&case), Path::new("/v")).unwrap(), None, "{case}");
+            assert_eq!(
+                volume_for(&claim(&case), Path::new("/v")).unwrap(),
+                None,
+                "{case}"
+            );
         }
     }
 
@@ -186,7 +220,10 @@ mod tests {
             .unwrap()
         };
         let path = |volume| folder_to_remove(&volume, Path::new("/v"));
-        assert_eq!(path(volume(PROVISIONER, "Released", "Delete")), Some("/v/pvc-u-1".into()));
+        assert_eq!(
+            path(volume(PROVISIONER, "Released", "Delete")),
+            Some("/v/pvc-u-1".into())
+        );
         assert_eq!(path(volume(PROVISIONER, "Bound", "Delete")), None);
         assert_eq!(path(volume(PROVISIONER, "Released", "Retain")), None);
         assert_eq!(path(volume("else", "Released", "Delete")), None);

@@ -35,12 +35,7 @@ pub fn dynamic(client: &Client, namespace: &str, group: &str, version: &str, kin
 /// Applies every document of `yaml` server-side and returns the objects as stored.
 pub async fn apply(client: &Client, namespace: &str, yaml: &str) -> Result<Vec<DynamicObject>> {
     let mut stored = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(yaml) {
-        let document = Value::deserialize(document).context("the test's own YAML does not parse")?;
-        if document.is_null() {
-            continue;
-        }
-        let object: DynamicObject = serde_json::from_value(document)?;
+    for object in documents(yaml)? {
         let types = object.types.as_ref().context("a document without apiVersion and kind")?;
         let kind = GroupVersionKind::try_from(types)?;
         let api = dynamic(client, namespace, &kind.group, &kind.version, &kind.kind);
@@ -50,6 +45,17 @@ pub async fn apply(client: &Client, namespace: &str, yaml: &str) -> Result<Vec<D
         stored.push(object.with_context(|| format!("the API server refused {} {name}", kind.kind))?);
     }
     Ok(stored)
+}
+
+fn documents(yaml: &str) -> Result<Vec<DynamicObject>> {
+    let mut objects = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(yaml) {
+        let document = Value::deserialize(document).context("the test's own YAML does not parse")?;
+        if !document.is_null() {
+            objects.push(serde_json::from_value(document)?);
+        }
+    }
+    Ok(objects)
 }
 
 /// One condition, as far as tests read it.

@@ -32,7 +32,7 @@ pub fn station(name: &str) -> String {
     )
 }
 
-/// A Mount at `/<name>` that plays the ConfigMap `music`.
+/// A Mount at `/<name>` that plays the `ConfigMap` `music`.
 #[must_use]
 pub fn mount(name: &str, station: &str) -> String {
     format!(
@@ -43,7 +43,7 @@ pub fn mount(name: &str, station: &str) -> String {
 }
 
 impl Stage {
-    /// A ConfigMap with one track of one tone.
+    /// A `ConfigMap` with one track of one tone.
     pub async fn music(&self, config_map: &str, tone: Tone) -> Result<()> {
         let file = tempfile::NamedTempFile::new()?;
         Track::of(tone).length(TRACK).codec(Codec::Opus).title("A test's tone").write(file.path()).await?;

@@ -32,15 +32,24 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs what is missing.
 pub async fn ensure(progress: &Progress) -> Result<()> {
-    let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(_, file)| !Path::new(file).exists()).map(|(package, _)| *package).collect();
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|(_, file)| !Path::new(file).exists())
+        .map(|(package, _)| *package)
+        .collect();
     if missing.is_empty() {
         progress.say("all there");
         return Ok(());
     }
     command::run(apt_get().arg("update"), progress).await?;
     let quiet = NoServices::begin()?;
-    command::run(apt_get().args(["install", "-y", "--no-install-recommends"]).args(&missing), progress).await?;
+    command::run(
+        apt_get()
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&missing),
+        progress,
+    )
+    .await?;
     drop(quiet);
     progress.say(format!("installed {}", missing.join(" ")));
     Ok(())
@@ -48,7 +57,9 @@ pub async fn ensure(progress: &Progress) -> Result<()> {
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"]);
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-o", "DPkg::Lock::Timeout=300"]);
     command
 }
 

@@ -23,7 +23,9 @@ impl Fingerprint {
         let seen = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
         if seen.is_dir() {
             let entries = fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
-            let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>>>()?;
+            let mut names = entries
+                .map(|entry| Ok(entry?.file_name()))
+                .collect::<Result<Vec<_>>>()?;
             names.sort();
             self.add(&(names.len() as u64).to_le_bytes());
             for name in names {
@@ -39,7 +41,13 @@ impl Fingerprint {
     /// The hash, short enough for names and tags.
     #[must_use]
     pub fn finish(&self) -> String {
-        self.0.clone().finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        self.0
+            .clone()
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -47,7 +55,9 @@ impl Fingerprint {
 pub fn folder() -> Result<PathBuf> {
     let folder = match std::env::var_os("RADIO_CACHE") {
         Some(folder) => PathBuf::from(folder),
-        None => std::env::home_dir().context("no home folder; set RADIO_CACHE")?.join(".cache/radio-operator"),
+        None => std::env::home_dir()
+            .context("no home folder; set RADIO_CACHE")?
+            .join(".cache/radio-operator"),
     };
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)

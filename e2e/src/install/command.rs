@@ -9,22 +9,42 @@ use tokio::process::Command;
 use crate::steps::Progress;
 
 /// How much of a failed program's words goes into the error.
-const LINES_KEPT: usize = 15;
+const LINES_KEPT: usize = 20;
 
 /// Runs the program; what it says is shown as progress, and its last lines are the error when it fails.
 pub async fn run(command: &mut Command, progress: &Progress) -> Result<()> {
+    watch(command, progress, true).await.map(drop)
+}
+
+/// As [`run`], but what it writes to stdout is not for people: it is given back, line by line.
+pub async fn capture(command: &mut Command, progress: &Progress) -> Result<Vec<String>> {
+    watch(command, progress, false).await
+}
+
+async fn watch(command: &mut Command, progress: &Progress, show_stdout: bool) -> Result<Vec<String>> {
     let named = name(command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let mut child = command.spawn().with_context(|| format!("cannot start {named}"))?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (mut said, complained) =
-        tokio::try_join!(listen(out, progress), listen(err, progress)).with_context(|| format!("cannot read {named}"))?;
+    let out = listen(child.stdout.take(), show_stdout.then_some(progress));
+    let err = listen(child.stderr.take(), Some(progress));
+    let (said, complained) = tokio::try_join!(out, err).with_context(|| format!("cannot read {named}"))?;
     let status = child.wait().await?;
     if !status.success() {
-        said.extend(complained);
-        bail!("{named}: {status}:\n{}", said.join("\n"));
+        let words = if show_stdout {
+            [said, complained].concat()
+        } else {
+            complained
+        };
+        bail!(
+            "{named}: {status}:\n{}",
+            words[words.len().saturating_sub(LINES_KEPT)..].join("\n")
+        );
     }
-    Ok(())
+    Ok(said)
 }
 
 /// Runs the program and gives back what it wrote to stdout.
@@ -35,7 +55,11 @@ pub async fn output(command: &mut Command) -> Result<String> {
 /// Runs the program with `input` on its stdin and gives back what it wrote to stdout.
 pub async fn feed(command: &mut Command, input: &str) -> Result<String> {
     let named = name(command);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let mut child = command.spawn().with_context(|| format!("cannot start {named}"))?;
     let mut stdin = child.stdin.take();
     let write = async {
@@ -48,7 +72,11 @@ pub async fn feed(command: &mut Command, input: &str) -> Result<String> {
     let ((), output) = tokio::join!(write, child.wait_with_output());
     let output = output?;
     if !output.status.success() {
-        bail!("{named}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "{named}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -57,26 +85,27 @@ pub async fn feed(command: &mut Command, input: &str) -> Result<String> {
 fn name(command: &Command) -> String {
     let command = command.as_std();
     let words = command.get_args().take(3).map(std::ffi::OsStr::to_string_lossy);
-    let words: Vec<_> = std::iter::once(command.get_program().to_string_lossy()).chain(words).collect();
+    let words: Vec<_> = std::iter::once(command.get_program().to_string_lossy())
+        .chain(words)
+        .collect();
     format!("`{}`", words.join(" "))
 }
 
-async fn listen(source: Option<impl AsyncRead + Unpin>, progress: &Progress) -> Result<Vec<String>> {
-    let mut kept = vec![];
-    let Some(source) = source else { return Ok(kept) };
+async fn listen(source: Option<impl AsyncRead + Unpin>, progress: Option<&Progress>) -> Result<Vec<String>> {
+    let mut said = vec![];
+    let Some(source) = source else { return Ok(said) };
     let mut lines = BufReader::new(source).split(b'\n');
     while let Some(line) = lines.next_segment().await? {
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         if line.is_empty() {
             continue;
         }
-        progress.say(&line);
-        if kept.len() == LINES_KEPT {
-            kept.remove(0);
+        if let Some(progress) = progress {
+            progress.say(&line);
         }
-        kept.push(line);
+        said.push(line);
     }
-    Ok(kept)
+    Ok(said)
 }
 
 #[cfg(test)]
@@ -92,7 +121,13 @@ mod tests {
     async fn a_failure_says_what_the_program_said() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such suite >&2; exit 3"]);
-        let error = run(&mut command, &Progress::default()).await.unwrap_err().to_string();
-        assert!(error.contains("exit status: 3") && error.ends_with("no such suite"), "{error}");
+        let error = run(&mut command, &Progress::default())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("exit status: 3") && error.ends_with("no such suite"),
+            "{error}"
+        );
     }
 }

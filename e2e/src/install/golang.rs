@@ -23,8 +23,14 @@ const KUBERNETES: &str = "-ldflags=-s -w -X k8s.io/component-base/version.gitVer
      -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35";
 
 /// The Kubernetes components whose names the one program answers to.
-const COMPONENTS: [&str; 6] =
-    ["kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"];
+const COMPONENTS: [&str; 6] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubectl",
+    "kubelet",
+];
 
 /// Where the built programs are.
 #[derive(Debug, Clone)]
@@ -60,13 +66,17 @@ pub async fn ensure(sources: &Path, progress: &Progress) -> Result<Programs> {
 
 /// Builds only what `kubectl` needs.
 pub async fn kubectl(sources: &Path, progress: &Progress) -> Result<PathBuf> {
-    Ok(kubernetes(&sources.join("kube"), &version().await?, progress).await?.join("kubectl"))
+    Ok(kubernetes(&sources.join("kube"), &version().await?, progress)
+        .await?
+        .join("kubectl"))
 }
 
 async fn version() -> Result<String> {
     command::output(Command::new("go").args(["env", "GOVERSION", "GOARCH"]))
         .await
-        .context("Go is needed to build Kubernetes: install Go 1.21 or newer (it fetches the version it needs)")
+        .context(
+            "Go is needed to build Kubernetes: install Go 1.21 or newer (it fetches the version it needs)",
+        )
 }
 
 async fn kubernetes(source: &Path, version: &str, progress: &Progress) -> Result<PathBuf> {
@@ -76,20 +86,34 @@ async fn kubernetes(source: &Path, version: &str, progress: &Progress) -> Result
     for component in COMPONENTS {
         let link = folder.join(component);
         if !link.is_symlink() {
-            std::os::unix::fs::symlink(&program, &link).with_context(|| format!("cannot make {}", link.display()))?;
+            std::os::unix::fs::symlink(&program, &link)
+                .with_context(|| format!("cannot make {}", link.display()))?;
         }
     }
     Ok(folder)
 }
 
 /// Builds one of our own Go programs.
-async fn build(name: &str, source: &Path, linker: &str, version: &str, progress: &Progress) -> Result<PathBuf> {
-    let hash = Fingerprint::default().add(version.as_bytes()).add(linker.as_bytes()).add_path(source)?.finish();
+async fn build(
+    name: &str,
+    source: &Path,
+    linker: &str,
+    version: &str,
+    progress: &Progress,
+) -> Result<PathBuf> {
+    let hash = Fingerprint::default()
+        .add(version.as_bytes())
+        .add(linker.as_bytes())
+        .add_path(source)?
+        .finish();
     cached(name, &hash, async |folder| {
         progress.say(format!("building {name}"));
         let target = folder.join(name);
         let mut go = go();
-        go.args(["build", "-v", linker, "-o"]).arg(target).arg(".").current_dir(source);
+        go.args(["build", "-v", linker, "-o"])
+            .arg(target)
+            .arg(".")
+            .current_dir(source);
         command::run(&mut go, progress).await
     })
     .await
@@ -97,10 +121,17 @@ async fn build(name: &str, source: &Path, linker: &str, version: &str, progress:
 
 /// Builds a published Go program.
 async fn install(name: &str, package: &str, version: &str, progress: &Progress) -> Result<PathBuf> {
-    let hash = Fingerprint::default().add(version.as_bytes()).add(package.as_bytes()).finish();
+    let hash = Fingerprint::default()
+        .add(version.as_bytes())
+        .add(package.as_bytes())
+        .finish();
     cached(name, &hash, async |folder| {
         progress.say(format!("building {package}"));
-        command::run(go().args(["install", "-v", LINKER, package]).env("GOBIN", folder), progress).await
+        command::run(
+            go().args(["install", "-v", LINKER, package]).env("GOBIN", folder),
+            progress,
+        )
+        .await
     })
     .await
 }

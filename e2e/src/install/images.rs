@@ -22,8 +22,13 @@ const SUITE: &str = "trixie";
 const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// What real `-slim` images leave out too.
-const LEFT_OUT: [&str; 5] =
-    ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt/archives"];
+const LEFT_OUT: [&str; 5] = [
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "var/cache/apt/archives",
+];
 
 /// What is in a room, but in no image.
 const NOT_IN_IMAGES: [&str; 6] = ["Cargo.toml", "README.md", "bin", "src", "target", "tests"];
@@ -48,28 +53,44 @@ impl Workshop {
         let folder = cache::folder()?.join("images");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         // Nothing is pulled from anywhere, so there is nothing to verify; without a policy buildah refuses to work.
-        cache::write(&folder.join("policy.json"), r#"{"default":[{"type":"insecureAcceptAnything"}]}"#)?;
+        cache::write(
+            &folder.join("policy.json"),
+            r#"{"default":[{"type":"insecureAcceptAnything"}]}"#,
+        )?;
         Ok(Self { folder })
     }
 
     /// Debian, as the Dockerfiles name it.
     pub async fn base(&self, progress: &Progress) -> Result<Image> {
-        let hash = Fingerprint::default().add(RECIPE.as_bytes()).add(SUITE.as_bytes()).add(MIRROR.as_bytes()).finish();
-        let image = Image { name: BASE.into(), archive: self.archive("debian", &hash) };
+        let hash = Fingerprint::default()
+            .add(RECIPE.as_bytes())
+            .add(SUITE.as_bytes())
+            .add(MIRROR.as_bytes())
+            .finish();
+        let image = Image {
+            name: BASE.into(),
+            archive: self.archive("debian", &hash),
+        };
         if image.archive.exists() {
             return Ok(image);
         }
         let root = cache::fresh_partial(&self.folder.join("debian"))?;
         progress.say("debootstrap");
         let mut debootstrap = Command::new("debootstrap");
-        debootstrap.args(["--variant=minbase", SUITE]).arg(&root).arg(MIRROR);
+        debootstrap
+            .args(["--variant=minbase", SUITE])
+            .arg(&root)
+            .arg(MIRROR);
         command::run(&mut debootstrap, progress).await?;
         for folder in LEFT_OUT {
             cache::remove(&root.join(folder))?;
             fs::create_dir_all(root.join(folder))?;
         }
         // Snapshots of the archive are past their date by design.
-        fs::write(root.join("etc/apt/apt.conf.d/99radio"), "Acquire::Check-Valid-Until \"false\";\n")?;
+        fs::write(
+            root.join("etc/apt/apt.conf.d/99radio"),
+            "Acquire::Check-Valid-Until \"false\";\n",
+        )?;
         let dockerfile = self.folder.join("debian.Dockerfile");
         cache::write(&dockerfile, "FROM scratch\nCOPY . /\nCMD [\"bash\"]\n")?;
         self.bud(&dockerfile, &root, BASE, progress).await?;
@@ -79,18 +100,32 @@ impl Workshop {
     }
 
     /// Builds the Dockerfile in `room`, with the given programs in its `bin/`.
-    pub async fn build(&self, name: &str, room: &Path, programs: &[&Path], progress: &Progress) -> Result<Image> {
+    pub async fn build(
+        &self,
+        name: &str,
+        room: &Path,
+        programs: &[&Path],
+        progress: &Progress,
+    ) -> Result<Image> {
         if !room.join("Dockerfile").exists() {
             bail!("the image {name} has no {}", room.join("Dockerfile").display());
         }
         let context = self.context(name, room, programs)?;
-        let hash = Fingerprint::default().add_path(&context)?.add(RECIPE.as_bytes()).add(SUITE.as_bytes()).finish();
-        let image = Image { name: format!("localhost/radio/{name}:{hash}"), archive: self.archive(name, &hash) };
+        let hash = Fingerprint::default()
+            .add_path(&context)?
+            .add(RECIPE.as_bytes())
+            .add(SUITE.as_bytes())
+            .finish();
+        let image = Image {
+            name: format!("localhost/radio/{name}:{hash}"),
+            archive: self.archive(name, &hash),
+        };
         if !image.archive.exists() {
             progress.say(format!("building {name}"));
-            self.bud(&context.join("Dockerfile"), &context, &image.name, progress).await?;
+            self.bud(&context.join("Dockerfile"), &context, &image.name, progress)
+                .await?;
             self.push(&image, progress).await?;
-            self.forget_others(name, &image)?;
+            self.forget_others(name, &image).await?;
         }
         Ok(image)
     }
@@ -99,7 +134,9 @@ impl Workshop {
     pub async fn publish(&self, image: &Image, target: &str, progress: &Progress) -> Result<()> {
         let mut push = self.buildah("push");
         push.arg(&image.name).arg(format!("docker://{target}"));
-        command::run(&mut push, progress).await.with_context(|| format!("cannot push {target}"))
+        command::run(&mut push, progress)
+            .await
+            .with_context(|| format!("cannot push {target}"))
     }
 
     /// A copy of the room without what no image needs, plus `bin/`.
@@ -110,10 +147,17 @@ impl Workshop {
         let bin = context.join("bin");
         fs::create_dir_all(&bin)?;
         for program in programs {
-            let file = program.file_name().with_context(|| format!("{} is no file", program.display()))?;
-            let stripped = std::process::Command::new("strip").arg("-o").arg(bin.join(file)).arg(program).status();
+            let file = program
+                .file_name()
+                .with_context(|| format!("{} is no file", program.display()))?;
+            let stripped = std::process::Command::new("strip")
+                .arg("-o")
+                .arg(bin.join(file))
+                .arg(program)
+                .status();
             if !stripped.is_ok_and(|status| status.success()) {
-                fs::copy(program, bin.join(file)).with_context(|| format!("cannot copy {}", program.display()))?;
+                fs::copy(program, bin.join(file))
+                    .with_context(|| format!("cannot copy {}", program.display()))?;
             }
         }
         Ok(context)
@@ -121,26 +165,54 @@ impl Workshop {
 
     async fn bud(&self, dockerfile: &Path, context: &Path, name: &str, progress: &Progress) -> Result<()> {
         let mut bud = self.buildah("bud");
-        bud.args(["--isolation", "chroot", "--network", "host", "--layers", "--pull-never", "--timestamp", "0"]);
-        bud.arg("--tag").arg(name).arg("--file").arg(dockerfile).arg(context);
+        bud.args([
+            "--isolation",
+            "chroot",
+            "--network",
+            "host",
+            "--layers",
+            "--pull-never",
+            "--timestamp",
+            "0",
+        ]);
+        bud.arg("--tag")
+            .arg(name)
+            .arg("--file")
+            .arg(dockerfile)
+            .arg(context);
         command::run(&mut bud, progress).await
     }
 
     async fn push(&self, image: &Image, progress: &Progress) -> Result<()> {
         let partial = cache::fresh_partial(&image.archive)?;
         let mut push = self.buildah("push");
-        // Uncompressed: the archive travels no further than to the nodes' containerds on this disk.
-        push.args(["--disable-compression", &image.name]);
-        push.arg(format!("docker-archive:{}:{}", partial.display(), image.name));
+        // This format names each layer by its hash, so a node skips those that it has.
+        push.args([
+            "--compression-format",
+            "zstd",
+            "--compression-level",
+            "1",
+            &image.name,
+        ]);
+        push.arg(format!("oci-archive:{}:{}", partial.display(), image.name));
         command::run(&mut push, progress).await?;
-        fs::rename(&partial, &image.archive).with_context(|| format!("cannot make {}", image.archive.display()))
+        fs::rename(&partial, &image.archive)
+            .with_context(|| format!("cannot make {}", image.archive.display()))
     }
 
     fn buildah(&self, verb: &str) -> Command {
         let mut buildah = Command::new("buildah");
-        buildah.arg("--root").arg(self.folder.join("storage")).arg("--runroot").arg("/run/radio-images");
+        buildah
+            .arg("--root")
+            .arg(self.folder.join("storage"))
+            .arg("--runroot")
+            .arg("/run/radio-images");
         buildah.args(["--storage-driver", "overlay", verb]);
-        buildah.arg("--signature-policy").arg(self.folder.join("policy.json"));
+        if matches!(verb, "bud" | "push") {
+            buildah
+                .arg("--signature-policy")
+                .arg(self.folder.join("policy.json"));
+        }
         buildah
     }
 
@@ -148,8 +220,8 @@ impl Workshop {
         self.folder.join(format!("{name}-{hash}.tar"))
     }
 
-    /// Archives of the same room that nothing will ask for again.
-    fn forget_others(&self, name: &str, kept: &Image) -> Result<()> {
+    /// Archives and images of the same room that nothing will ask for again; their layers stay while in use.
+    async fn forget_others(&self, name: &str, kept: &Image) -> Result<()> {
         for entry in fs::read_dir(&self.folder)?.flatten() {
             let path = entry.path();
             let file = entry.file_name().to_string_lossy().into_owned();
@@ -157,8 +229,30 @@ impl Workshop {
                 cache::remove(&path)?;
             }
         }
+        let mut list = self.buildah("images");
+        let images = command::output(list.args(["--format", "{{.Name}}:{{.Tag}}"])).await?;
+        for old in images.lines().filter(|line| is_other_version(line, &kept.name)) {
+            command::output(self.buildah("rmi").arg(old)).await?;
+        }
         Ok(())
     }
+}
+
+impl Image {
+    /// The name without the tag.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        self.name
+            .rsplit_once(':')
+            .map_or(&self.name, |(repository, _)| repository)
+    }
+}
+
+/// Whether the name is that of the same image with another tag.
+#[must_use]
+pub fn is_other_version(name: &str, current: &str) -> bool {
+    let repository = |name: &str| name.rsplit_once(':').map(|(repository, _)| repository.to_owned());
+    name != current && repository(name).is_some() && repository(name) == repository(current)
 }
 
 /// Copies a folder, without the entries of these names at its top.
@@ -184,6 +278,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn versions_of_one_image_are_told_from_other_images() {
+        let current = "localhost/radio/icecast:2";
+        assert!(is_other_version("localhost/radio/icecast:1", current));
+        for other in [
+            current,
+            "localhost/radio/icecast2:1",
+            "localhost/radio/operator:1",
+            "<none>:<none>",
+        ] {
+            assert!(!is_other_version(other, current), "{other}");
+        }
+    }
+
+    #[test]
     fn a_context_is_the_room_without_its_sources() {
         let folder = tempfile::tempdir().unwrap();
         let room = folder.path().join("icecast");
@@ -192,8 +300,12 @@ mod tests {
         fs::write(room.join("Dockerfile"), "FROM scratch\n").unwrap();
         fs::write(room.join("share/src/kept"), "").unwrap();
         fs::write(folder.path().join("icecast-agent"), "program").unwrap();
-        let workshop = Workshop { folder: folder.path().join("cache") };
-        let context = workshop.context("icecast", &room, &[&folder.path().join("icecast-agent")]).unwrap();
+        let workshop = Workshop {
+            folder: folder.path().join("cache"),
+        };
+        let context = workshop
+            .context("icecast", &room, &[&folder.path().join("icecast-agent")])
+            .unwrap();
         assert!(context.join("Dockerfile").exists() && context.join("share/src/kept").exists());
         assert!(context.join("bin/icecast-agent").exists() && !context.join("src").exists());
     }

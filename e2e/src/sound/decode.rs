@@ -187,6 +187,7 @@ fn recognise(start: &[u8], content_type: &str) -> Container {
         ([0x1a, 0x45, 0xdf, 0xa3, ..], _) => "matroska",
         ([b'R', b'I', b'F', b'F', ..], _) => "wav",
         ([b'f', b'L', b'a', b'C', ..], _) => "flac",
+        ([0xff, second, ..], _) if second & 0xf6 == 0xf0 => "aac",
         (_, "audio/aac" | "audio/aacp") => "aac",
         _ => "mp3",
     };

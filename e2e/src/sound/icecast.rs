@@ -14,6 +14,8 @@ use tokio::process::{Child, Command};
 /// Debian's `nobody`: Icecast refuses to be root.
 const NOBODY: &str = "65534";
 const START: Duration = Duration::from_secs(10);
+/// A killed process is gone in a few milliseconds.
+const REAP: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
 const PASSWORD: &str = "hackme";
 
@@ -110,6 +112,18 @@ impl BareIcecast {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for BareIcecast {
+    fn drop(&mut self) {
+        // Waited for here, so that the last test of a process leaves no zombie to a PID 1 that reaps nobody.
+        if self.child.start_kill().is_ok() {
+            let until = Instant::now() + REAP;
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
     }
 }
 

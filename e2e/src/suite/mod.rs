@@ -2,4 +2,4 @@
 
 pub mod budgets;
 pub mod run;
-pub mod steps;
+pub mod table;

@@ -5,8 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Result;
+use tokio::runtime::Runtime;
+
 use super::budgets::AREAS;
-use super::steps::Steps;
+use super::table::Table;
+use crate::install::apt;
+use crate::steps::Steps;
 
 /// Pinned: another version may find other faults in the same tree.
 const CARGO_DENY: &str = "0.20.2";
@@ -24,27 +29,27 @@ pub enum Extent {
 }
 
 /// `make test`.
-pub fn everything(steps: &mut Steps) {
-    let offline = steps.run("format", None, &mut cargo(&["fmt", "--all", "--check"]))
-        && steps.run("install what the tests need", None, &mut cluster(&["install"]))
-        && steps.run("build", None, &mut cargo(&["build", "--workspace", "--all-targets"]))
-        && steps.run("unit tests", None, &mut cargo(&["test", "--workspace", "--exclude", "e2e"]))
-        && steps.run("unit tests of e2e", None, &mut cargo(&["test", "--package", "e2e", "--lib", "--test", "sound"]))
-        && steps.run("clippy", None, &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-        && dependencies(steps);
+pub fn everything(table: &mut Table) {
+    let offline = table.run("format", None, &mut cargo(&["fmt", "--all", "--check"]))
+        && table.call("Debian packages", debian_packages)
+        && table.run("build", None, &mut cargo(&["build", "--workspace", "--all-targets"]))
+        && table.run("unit tests", None, &mut cargo(&["test", "--workspace", "--exclude", "e2e"]))
+        && table.run("unit tests of e2e", None, &mut cargo(&["test", "--package", "e2e", "--lib", "--test", "sound"]))
+        && table.run("clippy", None, &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        && dependencies(table);
     if !offline {
         return;
     }
-    if steps.run("cluster up", None, &mut cluster(&["up"])) {
-        promises(steps, "", Extent::Representative);
+    if table.run("cluster up", None, &mut cluster(&["up"])) {
+        promises(table, "", Extent::Representative);
     }
     if env::var_os("RADIO_KEEP").is_none() {
-        steps.run("cluster down", None, &mut cluster(&["down"]));
+        table.run("cluster down", None, &mut cluster(&["down"]));
     }
 }
 
 /// End-to-end tests by the beginning of their names, area by area.
-pub fn promises(steps: &mut Steps, name: &str, extent: Extent) {
+pub fn promises(table: &mut Table, name: &str, extent: Extent) {
     let areas = AREAS.iter().filter(|area| name.starts_with(area.prefix) || area.prefix.starts_with(name));
     for area in areas {
         let filter = if name.len() > area.prefix.len() { name } else { area.prefix };
@@ -54,24 +59,30 @@ pub fn promises(steps: &mut Steps, name: &str, extent: Extent) {
             tests.env("RADIO_FULL", "1");
         }
         let budget = (extent == Extent::Representative).then_some(area.budget);
-        steps.run(&format!("end to end: {filter}"), budget, &mut tests);
+        table.run(&format!("end to end: {filter}"), budget, &mut tests);
     }
 }
 
 /// `make bench`.
-pub fn bench(steps: &mut Steps) {
+pub fn bench(table: &mut Table) {
     let mut tests = cargo(&["test", "--package", "e2e", "--test", "promises", "--", "bench_"]);
     tests.args(["--test-threads", "1", "--nocapture"]);
-    steps.run("bench", None, &mut tests);
+    table.run("bench", None, &mut tests);
 }
 
-fn dependencies(steps: &mut Steps) -> bool {
+/// Unit tests listen with ffmpeg and to Debian's Icecast.
+fn debian_packages() -> Result<()> {
+    let packages = async { Steps::default().run("packages", apt::ensure).await };
+    Runtime::new()?.block_on(packages)
+}
+
+fn dependencies(table: &mut Table) -> bool {
     let root = cache().join("tools");
     let tool = root.join("bin/cargo-deny");
     let installed = tool.exists() || {
         let mut install = cargo(&["install", "cargo-deny", "--locked", "--no-default-features", "--quiet"]);
         install.args(["--version", CARGO_DENY, "--root"]).arg(&root);
-        steps.run("install cargo-deny", None, &mut install)
+        table.run("install cargo-deny", None, &mut install)
     };
     if !installed {
         return false;
@@ -79,7 +90,7 @@ fn dependencies(steps: &mut Steps) -> bool {
     println!("not run here: cargo-deny's advisories (their database lives on a git host)");
     let mut deny = Command::new(tool);
     deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]);
-    steps.run("cargo-deny", None, &mut deny)
+    table.run("cargo-deny", None, &mut deny)
 }
 
 fn cargo(args: &[&str]) -> Command {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
-/// The steps so far.
-pub struct Steps {
+/// The rows so far.
+pub struct Table {
     begin: Instant,
     rows: Vec<Row>,
     counted: Counted,
@@ -30,7 +30,7 @@ pub struct Counted {
     pub failed: u32,
 }
 
-impl Steps {
+impl Table {
     /// Begins the table; what `make` spent on building this program is its first row.
     #[must_use]
     pub fn begin() -> Self {
@@ -141,19 +141,19 @@ mod tests {
 
     #[test]
     fn a_failing_step_and_no_tests_are_errors() {
-        let mut steps = Steps::begin();
-        assert!(steps.run("good", None, &mut Command::new("true")));
-        assert!(!steps.run("bad", None, &mut Command::new("false")));
-        assert!(steps.end().unwrap_err().to_string().contains("1 of 3 steps failed"));
+        let mut table = Table::begin();
+        assert!(table.run("good", None, &mut Command::new("true")));
+        assert!(!table.run("bad", None, &mut Command::new("false")));
+        assert!(table.end().unwrap_err().to_string().contains("1 of 3 steps failed"));
 
-        let mut steps = Steps::begin();
-        steps.run("good", None, &mut Command::new("true"));
-        assert!(steps.end().unwrap_err().to_string().contains("no test ran"));
+        let mut table = Table::begin();
+        table.run("good", None, &mut Command::new("true"));
+        assert!(table.end().unwrap_err().to_string().contains("no test ran"));
     }
 
     #[test]
     fn over_budget_is_a_failure() {
-        let mut steps = Steps::begin();
-        assert!(!steps.run("slow", Some(Duration::ZERO), &mut Command::new("true")));
+        let mut table = Table::begin();
+        assert!(!table.run("slow", Some(Duration::ZERO), &mut Command::new("true")));
     }
 }

@@ -1,3 +1,0 @@
-//! Temporary.
-#[path = "promises/ground_api.rs"]
-mod ground_api;
