@@ -183,7 +183,7 @@ fn tracking() -> Result<PathBuf> {
 
 /// On version 2 a cgroup has only the controllers that its parents hand down.
 fn hand_down_controllers(tree: &Hierarchy, cgroup: &str) -> Result<()> {
-    let wanted: String = tree.controllers.iter().map(|name| format!("+{name} ")).collect();
+    let wanted = format!("+{}", tree.controllers.join(" +"));
     let mut folder = tree.root.clone();
     for part in Path::new(cgroup).parent().into_iter().flat_map(Path::components) {
         let file = folder.join("cgroup.subtree_control");

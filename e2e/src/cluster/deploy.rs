@@ -150,7 +150,7 @@ pub async fn hear(progress: &Progress) -> Result<()> {
                 progress.say(format!("{bytes} bytes of /live.mp3 heard"));
                 return Ok(());
             }
-            Err(error) if begun.elapsed() > Duration::from_secs(60) => return Err(error),
+            Err(error) if begun.elapsed() > Duration::from_mins(1) => return Err(error),
             Err(error) => progress.say(format!("{error:#}")),
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -262,8 +262,8 @@ async fn listen() -> Result<usize> {
     let heard = tokio::time::timeout(Duration::from_secs(10), listening)
         .await
         .context("nothing comes")??;
-    let head = String::from_utf8_lossy(&heard);
-    let status = head.lines().next().unwrap_or_default();
+    let answer = String::from_utf8_lossy(&heard);
+    let status = answer.lines().next().unwrap_or_default();
     if !status.contains(" 200 ") {
         bail!("/live.mp3 is answered with {status:?}");
     }

@@ -41,21 +41,16 @@ fn corefile(kubeconfig: &str) -> String {
 pub fn objects() -> Vec<Value> {
     let labels = json!({ "k8s-app": "kube-dns", "kubernetes.io/service-name": "kube-dns" });
     let metadata = json!({ "name": "kube-dns", "namespace": "kube-system", "labels": labels });
-    let ports = |target: bool| {
-        let port = |name: &str, protocol: &str| match target {
-            true => json!({ "name": name, "port": 53, "protocol": protocol, "targetPort": 53 }),
-            false => json!({ "name": name, "port": 53, "protocol": protocol }),
-        };
-        json!([port("dns", "UDP"), port("dns-tcp", "TCP")])
-    };
+    let port = |name: &str, protocol: &str| json!({ "name": name, "port": 53, "protocol": protocol });
+    let ports = json!([port("dns", "UDP"), port("dns-tcp", "TCP")]);
     vec![
         json!({
             "apiVersion": "v1", "kind": "Service", "metadata": metadata,
-            "spec": { "clusterIP": ADDRESS, "ports": ports(true) },
+            "spec": { "clusterIP": ADDRESS, "ports": ports },
         }),
         json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata,
-            "addressType": "IPv4", "ports": ports(false),
+            "addressType": "IPv4", "ports": ports,
             "endpoints": [{ "addresses": [CONTROL_PLANE_ADDRESS], "conditions": { "ready": true } }],
         }),
     ]
