@@ -24,7 +24,10 @@ pub enum Verb {
     /// Says what runs.
     Status,
     /// Builds the images from the sources as they are now and loads them into the nodes.
-    Images,
+    Images {
+        /// icecast, liquidsoap, operator; none means all.
+        rooms: Vec<String>,
+    },
     /// Lets something happen to a node.
     Node {
         #[command(subcommand)]

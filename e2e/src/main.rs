@@ -28,6 +28,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(verb: Verb) -> Result<()> {
+    cluster::require_root()?;
     let (places, steps) = (Places::find()?, Steps::default());
     match verb {
         Verb::Serve { api_port } => return cluster::serve(&places, api_port).await,
@@ -49,9 +50,7 @@ async fn run(verb: Verb) -> Result<()> {
         },
         Verb::Install => cluster::install(&places, &steps).await,
         Verb::Down => cluster::down(&places, &steps).await,
-        Verb::Images => verbs::images(&steps).await.map(|images| {
-            images.values().for_each(|image| println!("{}", image.name));
-        }),
+        Verb::Images { rooms } => verbs::images(&steps, &rooms).await.map(drop),
         Verb::Node { verb } => match verb {
             NodeVerb::Kill { name } => verbs::kill_node(&name).await,
             NodeVerb::Stop { name } => verbs::stop_node(&name).await,

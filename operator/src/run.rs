@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
+use axum::http::{HeaderValue, header::USER_AGENT};
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, unbounded},
@@ -74,6 +75,8 @@ pub enum Error {
 pub async fn run(args: Args) -> Result<(), Error> {
     let mut config = Config::infer().await.map_err(Error::Config)?;
     config.read_timeout = Some(SILENCE);
+    let agent = concat!("radio-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((USER_AGENT, HeaderValue::from_static(agent)));
     let client = Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))?;
     let readiness = Arc::new(Readiness::new());
     let (stores, writers) = Stores::empty();

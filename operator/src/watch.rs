@@ -45,7 +45,7 @@ macro_rules! stores {
 
         /// The other ends of the [`Stores`].
         pub struct Writers {
-            $($name: Writer<$kind>,)*
+            $(pub(crate) $name: Writer<$kind>,)*
         }
 
         impl Stores {

@@ -147,6 +147,10 @@ fn controller_manager(places: &Places, programs: &Programs) -> Result<Service> {
         format!("--root-ca-file={}", text(&places.pki("ca.crt"))),
         "--use-service-account-credentials".into(),
         "--allocate-node-cidrs=false".into(),
+        format!(
+            "--flex-volume-plugin-dir={}",
+            text(&places.state.join("volume-plugins"))
+        ),
         "--leader-elect=false".into(),
     ];
     let program = programs.component("kube-controller-manager");

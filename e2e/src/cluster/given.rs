@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{Places, deploy, up};
 use crate::install::images::Workshop;
-use crate::install::{apt, golang};
+use crate::install::{apt, golang, rooms};
 use crate::steps::Steps;
 
 /// Builds the images, pushes them below `RADIO_IMAGE_PREFIX`, and deploys operator and example.
@@ -18,13 +18,14 @@ pub async fn up_on_given(places: &Places, steps: &Steps, kubeconfig: PathBuf) ->
             "KUBECONFIG is set, so RADIO_IMAGE_PREFIX must name a registry that its cluster can pull from, \
          e.g. RADIO_IMAGE_PREFIX=registry.example.org/radio (or unset KUBECONFIG for a local cluster)",
         )?;
-    up::every_room_has_a_dockerfile(places)?;
+    let rooms = rooms::named(&[])?;
+    rooms::check(&places.repository, &rooms)?;
     steps.run("Debian packages", apt::ensure).await?;
     let sources = places.repository.join("e2e/go");
     let kubectl = steps
         .run("kubectl", async |p| golang::kubectl(&sources, p).await)
         .await?;
-    let mut images = up::build_images(places, steps).await?;
+    let mut images = up::build_images(places, steps, &rooms).await?;
     images.remove("debian");
     let workshop = Workshop::open()?;
     let mut names = std::collections::BTreeMap::new();

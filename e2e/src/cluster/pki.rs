@@ -15,6 +15,27 @@ use crate::install::cache;
 /// The API server's address inside the cluster: the first of the Services.
 const SERVICE_ADDRESS: &str = "10.96.0.1";
 
+/// The names by which the API server is called.
+const API_NAMES: [&str; 8] = [
+    "127.0.0.1",
+    CONTROL_PLANE_ADDRESS,
+    SERVICE_ADDRESS,
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
+
+/// Who calls it, beside the nodes: the files' name, the user and the group.
+const CLIENTS: [(&str, &str, Option<&str>); 5] = [
+    ("admin", "admin", Some("system:masters")),
+    ("dns", "coredns", Some("system:masters")),
+    ("controllers", "system:kube-controller-manager", None),
+    ("scheduler", "system:kube-scheduler", None),
+    ("proxy", "system:kube-proxy", None),
+];
+
 /// Makes the certificates, if this cluster has none yet.
 pub fn ensure(places: &Places) -> Result<()> {
     let folder = places.pki("");
@@ -42,43 +63,17 @@ fn make(folder: &Path) -> Result<()> {
     cache::write_secret(&folder.join("accounts.key"), accounts.serialize_pem())?;
     cache::write(&folder.join("accounts.pub"), accounts.public_key_pem())?;
 
-    let api_names = [
-        "127.0.0.1",
-        CONTROL_PLANE_ADDRESS,
-        SERVICE_ADDRESS,
-        "localhost",
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-    ];
     issue(
         folder,
         &authority,
         "apiserver",
         "kube-apiserver",
         None,
-        &api_names,
+        &API_NAMES,
     )?;
-    issue(folder, &authority, "admin", "admin", Some("system:masters"), &[])?;
-    issue(folder, &authority, "dns", "coredns", Some("system:masters"), &[])?;
-    issue(
-        folder,
-        &authority,
-        "controllers",
-        "system:kube-controller-manager",
-        None,
-        &[],
-    )?;
-    issue(
-        folder,
-        &authority,
-        "scheduler",
-        "system:kube-scheduler",
-        None,
-        &[],
-    )?;
-    issue(folder, &authority, "proxy", "system:kube-proxy", None, &[])?;
+    for (file, user, group) in CLIENTS {
+        issue(folder, &authority, file, user, group, &[])?;
+    }
     for node in NODES {
         let (name, address) = (node.name(), node.address());
         let user = format!("system:node:{name}");

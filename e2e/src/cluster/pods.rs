@@ -43,7 +43,7 @@ pub async fn signal_process(
 pub async fn block(namespace: &str, a: &str, b: &str) -> Result<()> {
     let (a, b) = (Pod::find(namespace, a).await?, Pod::find(namespace, b).await?);
     for (here, there) in [(&a, &b), (&b, &a)] {
-        here.nft(&block_rules(&there.address)).await?;
+        here.nft(&block_rules(&there.address))?;
     }
     Ok(())
 }
@@ -54,8 +54,7 @@ pub async fn unblock(namespace: &str, a: &str, b: &str) -> Result<()> {
     for (here, there) in [(&a, &b), (&b, &a)] {
         // Made before it is deleted, so that deleting what is not there is no error.
         let table = table(&there.address);
-        here.nft(&format!("table ip {table} {{}}\ndelete table ip {table}\n"))
-            .await?;
+        here.nft(&format!("table ip {table} {{}}\ndelete table ip {table}\n"))?;
     }
     Ok(())
 }
@@ -133,7 +132,7 @@ impl Pod {
         Ok(format!("/proc/{}/ns/net", pid.as_raw_nonzero()).into())
     }
 
-    async fn nft(&self, rules: &str) -> Result<()> {
+    fn nft(&self, rules: &str) -> Result<()> {
         let file = tempfile::NamedTempFile::new()?;
         fs::write(file.path(), rules)?;
         // What is started on a thread inside the namespace stays inside.

@@ -12,6 +12,14 @@ const MEMORY_KIB: u64 = 4 << 20;
 /// Go's modules and build cache, the images and their copies in three nodes.
 const DISK: u64 = 15 << 30;
 
+/// Fails for anyone but root.
+pub fn require_root() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("not root: network namespaces and containers need it (`sudo -E`)");
+    }
+    Ok(())
+}
+
 /// Fails with everything that is missing.
 pub fn check(places: &Places) -> Result<()> {
     let mut missing: Vec<String> = vec![];

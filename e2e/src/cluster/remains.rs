@@ -16,6 +16,22 @@ const LOG_LINKS: &str = "/var/log/containers";
 /// Where CNI keeps what it answered.
 const NETWORK_RESULTS: &str = "/var/lib/cni/results";
 
+/// The kubelet makes this one wherever its own folders are; if the machine has a kubelet of its own, it is its.
+const DEVICE_SOCKET: &str = "/var/lib/kubelet/device-plugins/kubelet.sock";
+const OWN_KUBELET: &str = "/var/lib/kubelet/config.yaml";
+/// Folders the programs make outside their own, the inner ones first.
+const SHARED_FOLDERS: [&str; 9] = [
+    SHIM_SOCKETS,
+    "/run/containerd",
+    LOG_LINKS,
+    NETWORK_RESULTS,
+    "/var/lib/cni",
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/etc/cni/net.d",
+    "/etc/cni",
+];
+
 /// Clears what the node's processes left when they died. What is on its disk stays.
 pub fn of_processes(places: &Places, node: Node) -> Result<()> {
     let run = places.node_run(node);
@@ -37,23 +53,16 @@ pub fn elsewhere(places: &Places) -> Result<()> {
         }
     }
     for result in entries(NETWORK_RESULTS) {
-        let name = result
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if name.starts_with("radio-node") {
+        // Each names the network namespace it is about, and those of our pods are in our folders.
+        if fs::read_to_string(&result).is_ok_and(|text| text.contains(&*places.run.to_string_lossy())) {
             cache::remove(&result)?;
         }
     }
+    if !Path::new(OWN_KUBELET).exists() {
+        cache::remove(Path::new(DEVICE_SOCKET))?;
+    }
     // The folders themselves go only if nobody else has anything in them.
-    for folder in [
-        SHIM_SOCKETS,
-        "/run/containerd",
-        LOG_LINKS,
-        NETWORK_RESULTS,
-        "/var/lib/cni",
-    ] {
+    for folder in SHARED_FOLDERS {
         let _ = fs::remove_dir(folder);
     }
     Ok(())

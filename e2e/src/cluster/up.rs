@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{
     CONTROL_PLANE, NODES, Places, cgroups, control_plane, deploy, dns, doors, kubeconfig, network, node,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::install::golang::{self, Programs};
 use crate::install::images::{Image, Workshop};
-use crate::install::rooms::{self, Images};
+use crate::install::rooms::{self, Images, Room};
 use crate::install::{apt, cache};
 use crate::steps::{Progress, Steps};
 
@@ -28,7 +28,7 @@ pub enum Extent {
 pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
     preflight::check(places)?;
     if extent == Extent::OnAir {
-        every_room_has_a_dockerfile(places)?;
+        rooms::check(&places.repository, &rooms::named(&[])?)?;
     }
     steps.run("Debian packages", apt::ensure).await?;
     let (programs, pause) = steps
@@ -36,7 +36,7 @@ pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
         .await?;
     let images = match extent {
         Extent::Bare => Images::new(),
-        Extent::OnAir => build_images(places, steps).await?,
+        Extent::OnAir => build_images(places, steps, &rooms::named(&[])?).await?,
     };
     steps
         .run("folders and network", async |_| prepare(places, &programs).await)
@@ -92,29 +92,14 @@ pub async fn programs(places: &Places, progress: &Progress) -> Result<(Programs,
     Ok((programs, pause))
 }
 
-/// Fails when an image could not be built that the operator or the example needs.
-pub fn every_room_has_a_dockerfile(places: &Places) -> Result<()> {
-    let missing = rooms::missing(&places.repository);
-    if let Some(dockerfile) = missing.first() {
-        bail!(
-            "there is no {}, and so no image: `cluster up --bare` does without",
-            dockerfile.display()
-        );
-    }
-    Ok(())
-}
-
-/// Builds the images of all rooms.
-pub async fn build_images(places: &Places, steps: &Steps) -> Result<Images> {
+/// Builds the images of these rooms, and the base they begin with.
+pub async fn build_images(places: &Places, steps: &Steps, rooms: &[&'static Room]) -> Result<Images> {
     let workshop = Workshop::open()?;
     let base = steps
         .run("Debian base image", async |p| workshop.base(p).await)
         .await?;
-    let mut images = steps
-        .run("images", async |p| {
-            rooms::build(&places.repository, &workshop, p).await
-        })
-        .await?;
+    let build = async |p: &Progress| rooms::build(&places.repository, &workshop, rooms, p).await;
+    let mut images = steps.run("images", build).await?;
     images.insert("debian", base);
     Ok(images)
 }

@@ -43,7 +43,7 @@ pub fn objects() -> Vec<Value> {
 pub async fn provision(places: &Places) {
     let folder = places.state.join("volumes");
     loop {
-        if let Err(error) = watch(places, &folder).await {
+        if let Err(error) = Box::pin(watch(places, &folder)).await {
             warn!("volumes: {error:#}");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -41,13 +41,11 @@ impl Fingerprint {
     /// The hash, short enough for names and tags.
     #[must_use]
     pub fn finish(&self) -> String {
-        self.0
-            .clone()
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let hash: [u8; 32] = self.0.clone().finalize().into();
+        let [first, ..] = *hash.as_chunks::<8>().0 else {
+            return String::new();
+        };
+        format!("{:016x}", u64::from_be_bytes(first))
     }
 }
 

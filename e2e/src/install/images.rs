@@ -123,7 +123,8 @@ impl Workshop {
         if !image.archive.exists() {
             progress.say(format!("building {name}"));
             self.bud(&context.join("Dockerfile"), &context, &image.name, progress)
-                .await?;
+                .await
+                .with_context(|| format!("cannot build {}", room.join("Dockerfile").display()))?;
             self.push(&image, progress).await?;
             self.forget_others(name, &image).await?;
         }
@@ -154,8 +155,8 @@ impl Workshop {
                 .arg("-o")
                 .arg(bin.join(file))
                 .arg(program)
-                .status();
-            if !stripped.is_ok_and(|status| status.success()) {
+                .output();
+            if !stripped.is_ok_and(|stripped| stripped.status.success()) {
                 fs::copy(program, bin.join(file))
                     .with_context(|| format!("cannot copy {}", program.display()))?;
             }
@@ -224,8 +225,12 @@ impl Workshop {
     async fn forget_others(&self, name: &str, kept: &Image) -> Result<()> {
         for entry in fs::read_dir(&self.folder)?.flatten() {
             let path = entry.path();
-            let file = entry.file_name().to_string_lossy().into_owned();
-            if file.starts_with(&format!("{name}-")) && file.ends_with(".tar") && path != kept.archive {
+            let is_archive = path.extension().is_some_and(|extension| extension == "tar");
+            let is_of_room = entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(&format!("{name}-"));
+            if is_archive && is_of_room && path != kept.archive {
                 cache::remove(&path)?;
             }
         }

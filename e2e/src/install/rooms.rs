@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -20,7 +20,7 @@ pub struct Room {
 }
 
 /// All rooms that become images.
-pub const ROOMS: [Room; 3] = [
+pub static ROOMS: [Room; 3] = [
     Room {
         folder: "icecast",
         package: "icecast-agent",
@@ -38,22 +38,43 @@ pub const ROOMS: [Room; 3] = [
 /// The images of all rooms, by folder.
 pub type Images = BTreeMap<&'static str, Image>;
 
-/// The Dockerfiles that are not there (yet).
-#[must_use]
-pub fn missing(repository: &Path) -> Vec<PathBuf> {
-    let dockerfiles = ROOMS
-        .iter()
-        .map(|room| repository.join(room.folder).join("Dockerfile"));
-    dockerfiles.filter(|dockerfile| !dockerfile.exists()).collect()
+/// The rooms of these names; all of them, if there is no name.
+pub fn named(names: &[String]) -> Result<Vec<&'static Room>> {
+    if names.is_empty() {
+        return Ok(ROOMS.iter().collect());
+    }
+    let find = |name: &String| {
+        let room = ROOMS.iter().find(|room| room.folder == name);
+        room.with_context(|| format!("there is no image {name}; there are icecast, liquidsoap and operator"))
+    };
+    names.iter().map(find).collect()
 }
 
-/// Builds the programs and the images of all rooms that have a Dockerfile.
-pub async fn build(repository: &Path, workshop: &Workshop, progress: &Progress) -> Result<Images> {
-    let missing = missing(repository);
-    let has_dockerfile = |room: &&Room| !missing.contains(&repository.join(room.folder).join("Dockerfile"));
-    let rooms: Vec<&Room> = ROOMS.iter().filter(has_dockerfile).collect();
+/// Fails when a room has no Dockerfile.
+pub fn check(repository: &Path, rooms: &[&Room]) -> Result<()> {
+    for room in rooms {
+        let dockerfile = repository.join(room.folder).join("Dockerfile");
+        if !dockerfile.exists() {
+            bail!(
+                "there is no {}, and so no image {}",
+                dockerfile.display(),
+                room.folder
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Builds the programs and the images of these rooms.
+pub async fn build(
+    repository: &Path,
+    workshop: &Workshop,
+    rooms: &[&'static Room],
+    progress: &Progress,
+) -> Result<Images> {
+    check(repository, rooms)?;
     progress.say("cargo build");
-    let programs = programs(repository, &rooms, progress).await?;
+    let programs = programs(repository, rooms, progress).await?;
     let mut images = Images::new();
     for room in rooms {
         let program = programs
@@ -109,6 +130,17 @@ fn executables(messages: &[String]) -> BTreeMap<String, PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rooms_are_chosen_by_name() {
+        let folders = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            named(&names).map(|rooms| rooms.iter().map(|room| room.folder).collect::<Vec<_>>())
+        };
+        assert_eq!(folders(&[]).unwrap(), ["icecast", "liquidsoap", "operator"]);
+        assert_eq!(folders(&["operator"]).unwrap(), ["operator"]);
+        assert!(folders(&["opertor"]).is_err());
+    }
 
     #[test]
     fn programs_are_read_from_cargos_messages() {

@@ -319,3 +319,7 @@ fn fingerprint<K: Serialize>(object: &K) -> u64 {
     hasher.write(&serde_json::to_vec(object).unwrap_or_default());
     hasher.finish()
 }
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

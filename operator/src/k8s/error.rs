@@ -78,7 +78,7 @@ pub struct ApiError {
     pub object: String,
     /// What the API server said, or why it could not be asked.
     #[source]
-    pub source: Box<kube::Error>,
+    pub source: kube::Error,
 }
 
 impl ApiError {
@@ -88,7 +88,7 @@ impl ApiError {
         move |source| Self {
             action,
             object,
-            source: Box::new(source),
+            source,
         }
     }
 }
@@ -99,7 +99,7 @@ impl Classify for ApiError {
     }
 
     fn class(&self) -> Class {
-        match &*self.source {
+        match &self.source {
             // What we saw is no longer so: look again, soon.
             kube::Error::Api(status) if status.is_conflict() => Class::Wait(Duration::from_secs(1)),
             // The same object would be refused again; rare enough to look now and then.

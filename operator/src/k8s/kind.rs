@@ -205,3 +205,7 @@ pub fn key<K: Kind>(metadata: &ObjectMeta) -> (&'static str, String, String) {
         metadata.name.clone().unwrap_or_default(),
     )
 }
+
+#[cfg(test)]
+#[path = "kind_tests.rs"]
+mod tests;

@@ -176,3 +176,181 @@ fn detail(message: &str) -> String {
         format!(": {message}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn deployment(generation: i64, wanted: i32, status: Value) -> Deployment {
+        let object = json!({
+            "metadata": {"name": "radio-relay", "generation": generation},
+            "spec": {"replicas": wanted, "selector": {}, "template": {}},
+            "status": status,
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn pod(status: &Value) -> Vec<Arc<Pod>> {
+        vec![Arc::new(
+            serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap(),
+        )]
+    }
+
+    fn container(state: &Value, extra: &Value) -> Vec<Arc<Pod>> {
+        let mut container = json!({
+            "name": "icecast", "image": "icecast:1", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+        });
+        container
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        pod(&json!({"containerStatuses": [container]}))
+    }
+
+    fn waiting(reason: &str, message: &str) -> Vec<Arc<Pod>> {
+        container(
+            &json!({"waiting": {"reason": reason, "message": message}}),
+            &json!({}),
+        )
+    }
+
+    fn unfinished(pods: &[Arc<Pod>]) -> Report {
+        match judge(&deployment(1, 1, json!({"observedGeneration": 1})), pods) {
+            Rollout::Unfinished(report) => report,
+            Rollout::Complete => panic!("not complete"),
+        }
+    }
+
+    #[test]
+    fn complete_means_all_pods_of_this_generation_and_no_others() {
+        let full =
+            json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3});
+        assert_eq!(judge(&deployment(2, 3, full.clone()), &[]), Rollout::Complete);
+        assert_eq!(
+            judge(&deployment(2, 0, json!({"observedGeneration": 2})), &[]),
+            Rollout::Complete
+        );
+        for (field, value) in [
+            ("observedGeneration", 1),
+            ("replicas", 4),
+            ("updatedReplicas", 2),
+            ("availableReplicas", 2),
+        ] {
+            let mut status = full.clone();
+            status[field] = json!(value);
+            let judged = judge(&deployment(2, 3, status), &[]);
+            assert!(
+                matches!(judged, Rollout::Unfinished(report) if report.reason == reason::PROGRESSING),
+                "{field}"
+            );
+        }
+        assert!(matches!(
+            judge(&deployment(1, 1, Value::Null), &[]),
+            Rollout::Unfinished(_)
+        ));
+    }
+
+    #[test]
+    fn a_deployment_that_gave_up_is_stalled() {
+        let conditions =
+            json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
+        let status = json!({"observedGeneration": 1, "conditions": conditions});
+        let Rollout::Unfinished(report) = judge(&deployment(1, 1, status.clone()), &[]) else {
+            panic!()
+        };
+        assert_eq!(
+            (report.state, report.reason),
+            (State::Stalled, reason::PROGRESSING)
+        );
+        // Unless a newer generation is already on its way.
+        let Rollout::Unfinished(report) = judge(&deployment(2, 1, status), &[]) else {
+            panic!()
+        };
+        assert_eq!(report.state, State::Reconciling);
+    }
+
+    #[test]
+    fn waiting_containers() {
+        for (waits, state, reason) in [
+            ("ErrImagePull", State::Reconciling, reason::IMAGE_UNAVAILABLE),
+            ("ImagePullBackOff", State::Reconciling, reason::IMAGE_UNAVAILABLE),
+            ("InvalidImageName", State::Stalled, reason::IMAGE_UNAVAILABLE),
+            (
+                "CreateContainerConfigError",
+                State::Reconciling,
+                reason::CONTAINER_NOT_STARTED,
+            ),
+            ("CrashLoopBackOff", State::Reconciling, reason::CRASHING),
+            ("ContainerCreating", State::Reconciling, reason::PROGRESSING),
+            ("PodInitializing", State::Reconciling, reason::PROGRESSING),
+        ] {
+            let report = unfinished(&waiting(waits, "details"));
+            assert_eq!((report.state, report.reason), (state, reason), "{waits}");
+            if reason != reason::PROGRESSING {
+                assert!(
+                    report.message.contains("container icecast of pod p"),
+                    "{}",
+                    report.message
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_message_is_the_same_for_the_failure_and_the_wait_after_it() {
+        let failed = unfinished(&waiting("ErrImagePull", "not found"));
+        let backing_off = "Back-off pulling image \"icecast:1\": ErrImagePull: not found";
+        assert_eq!(unfinished(&waiting("ImagePullBackOff", backing_off)), failed);
+        assert_eq!(
+            failed.message,
+            "container icecast of pod p cannot start: its image icecast:1 cannot be pulled: not found"
+        );
+    }
+
+    #[test]
+    fn a_container_that_dies_again_and_again_stays_crashing_between_its_lives() {
+        let last = json!({"terminated": {"exitCode": 7, "reason": "Error"}});
+        let waits = container(
+            &json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 20s"}}),
+            &json!({"restartCount": 3, "lastState": last}),
+        );
+        let runs = container(
+            &json!({"running": {}}),
+            &json!({"restartCount": 4, "lastState": last}),
+        );
+        assert_eq!(unfinished(&waits), unfinished(&runs));
+        assert!(unfinished(&waits).message.contains("last with exit code 7"));
+        let killed = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+        let killed = container(
+            &json!({"running": {}}),
+            &json!({"restartCount": 4, "lastState": killed}),
+        );
+        assert!(unfinished(&killed).message.contains("more memory than its limit"));
+        let first = container(
+            &json!({"running": {}}),
+            &json!({"restartCount": 1, "lastState": last}),
+        );
+        assert_eq!(unfinished(&first).reason, reason::PROGRESSING);
+    }
+
+    #[test]
+    fn a_pod_without_a_node() {
+        let scheduled =
+            json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3"});
+        let report = unfinished(&pod(&json!({"conditions": [scheduled]})));
+        assert_eq!(
+            (report.reason, report.message.as_str()),
+            (reason::UNSCHEDULABLE, "no node takes pod p: 0/3")
+        );
+    }
+
+    #[test]
+    fn a_pod_that_is_being_deleted_says_nothing() {
+        let mut pods = waiting("CrashLoopBackOff", "");
+        let deleted = serde_json::from_value(json!("2026-08-01T10:00:00Z")).unwrap();
+        Arc::make_mut(&mut pods[0]).metadata.deletion_timestamp = Some(deleted);
+        assert_eq!(unfinished(&pods).reason, reason::PROGRESSING);
+    }
+}

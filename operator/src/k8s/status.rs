@@ -3,6 +3,7 @@
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
 };
 use serde_json::json;
 
@@ -12,7 +13,8 @@ use super::{error::ApiError, kind::Kind};
 /// that was made from an old copy must not overwrite a newer one (the API server answers 409, and we look again).
 pub async fn write<K: Kind>(client: &Client, object: &K, status: &K::Status) -> Result<(), ApiError> {
     let name = object.name_any();
-    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    let api =
+        Api::<PartialObjectMeta<K>>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
     let patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),

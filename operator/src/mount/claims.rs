@@ -100,3 +100,98 @@ impl Claims {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(name: &str, path: &str, outputs: &[(&str, &str, Option<u16>)]) -> Mount {
+        let outputs: Vec<_> = outputs
+            .iter()
+            .map(|(name, codec, kbps)| match kbps {
+                Some(kbps) => serde_json::json!({"name": name, "codec": codec, "bitrateKbps": kbps}),
+                None => serde_json::json!({"name": name, "codec": codec}),
+            })
+            .collect();
+        let spec = serde_json::json!({"stationRef": {"name": "radio"}, "path": path, "outputs": outputs});
+        Mount::new(name, serde_json::from_value(spec).unwrap())
+    }
+
+    fn heard(mounts: &[Mount]) -> Vec<String> {
+        settle(mounts)
+            .heard()
+            .iter()
+            .map(|output| output.path.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn different_paths_or_outputs_do_not_clash() {
+        let mounts = [
+            mount("a", "/live", &[("mp3", "mp3", None)]),
+            mount("b", "/live", &[("opus", "opus", None)]),
+            mount("c", "/live/two", &[("mp3", "mp3", None)]),
+        ];
+        assert_eq!(heard(&mounts), ["/live.mp3", "/live.opus", "/live/two.mp3"]);
+        for mount in &mounts {
+            assert_eq!(
+                settle(&mounts).rival(&mount.name_any(), &outputs(mount).unwrap()),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn the_older_one_wins_and_is_named() {
+        let older = mount("older", "/live", &[("mp3", "mp3", None)]);
+        let younger = mount(
+            "younger",
+            "/live",
+            &[("opus", "opus", None), ("mp3", "mp3", None)],
+        );
+        let claims = settle(&[older, younger.clone()]);
+        let wanted = outputs(&younger).unwrap();
+        let (path, winner) = claims.rival("younger", &wanted).unwrap();
+        assert_eq!((path.as_str(), winner), ("/live.mp3", "older"));
+        // Nothing of the loser is heard, not even the path nobody else has.
+        assert_eq!(claims.heard().len(), 1);
+    }
+
+    #[test]
+    fn who_lost_or_is_invalid_takes_nothing_from_others() {
+        let mounts = [
+            mount("invalid", "/live", &[("flac", "opus", Some(500))]),
+            mount("first", "/live", &[("mp3", "mp3", None)]),
+            mount("lost", "/live", &[("mp3", "mp3", None), ("opus", "opus", None)]),
+            mount(
+                "third",
+                "/live",
+                &[("opus", "opus", None), ("flac", "opus", None)],
+            ),
+        ];
+        assert_eq!(heard(&mounts), ["/live.flac", "/live.mp3", "/live.opus"]);
+    }
+
+    #[test]
+    fn bitrates_and_names() {
+        for (codec, kbps, good) in [
+            ("opus", 16, true),
+            ("opus", 256, true),
+            ("opus", 257, false),
+            ("opus", 15, false),
+            ("mp3", 320, true),
+            ("mp3", 100, false),
+        ] {
+            assert_eq!(
+                outputs(&mount("m", "/m", &[("x", codec, Some(kbps))])).is_ok(),
+                good,
+                "{codec} {kbps}"
+            );
+        }
+        assert!(outputs(&mount("m", "/m", &[("x", "mp3", None), ("x", "opus", None)])).is_err());
+        let nine: Vec<_> = (0..9).map(|n| format!("o{n}")).collect();
+        let nine: Vec<_> = nine.iter().map(|name| (name.as_str(), "mp3", None)).collect();
+        assert!(outputs(&mount("m", "/m", &nine)).is_err());
+        assert!(outputs(&mount("m", "/m", &nine[..8])).is_ok());
+    }
+}

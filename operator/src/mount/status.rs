@@ -184,3 +184,149 @@ pub fn details(mount: &Mount, observed: Option<&Observed>) -> MountStatus {
         None => mount.status.clone().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        k8s::{conditions::find, kind::summarize},
+        mount::Error,
+        testing::{PLAIN_MOUNT, assert_kstatus, yaml},
+        text::StreamPath,
+    };
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn unfinished(reason: &'static str) -> Rollout {
+        Rollout::Unfinished(Report {
+            state: State::Reconciling,
+            reason,
+            message: format!("because of {reason}"),
+        })
+    }
+
+    fn observed(playout: Rollout, origin: Rollout) -> Observed {
+        let output = |name: &str| OutputStatus {
+            name: name.to_owned(),
+            path: format!("/live.{name}"),
+            url: format!("http://x/live.{name}"),
+        };
+        Observed {
+            playout,
+            origin,
+            station: "radio".to_owned(),
+            rival: None,
+            missing: Vec::new(),
+            outputs: vec![output("opus"), output("mp3")],
+        }
+    }
+
+    fn told(observed: &Observed) -> (State, &'static str, String) {
+        let mount: Mount = yaml(PLAIN_MOUNT);
+        let status = summarize(&mount, Ok(observed), NOW);
+        assert_kstatus(&status.conditions, 1);
+        assert_eq!((status.outputs.len(), status.observed_generation), (2, Some(1)));
+        let report = report(observed);
+        (report.state, report.reason, report.message)
+    }
+
+    #[test]
+    fn on_air() {
+        let (state, reason, message) = told(&observed(Rollout::Complete, Rollout::Complete));
+        assert_eq!(
+            (state, reason, message.as_str()),
+            (State::Ready, reason::READY, "on air at /live.opus, /live.mp3")
+        );
+    }
+
+    #[test]
+    fn missing_audio_is_told_but_does_not_make_it_unready() {
+        let playlist = Missing::PlaylistConfigMap {
+            playlist: "day".to_owned(),
+            name: "day-music".to_owned(),
+        };
+        let emergency = Missing::Emergency {
+            name: "audio".to_owned(),
+            key: "sorry.ogg".to_owned(),
+        };
+        for (missing, expected) in [
+            (playlist, reason::PLAYLIST_NOT_FOUND),
+            (emergency, reason::EMERGENCY_NOT_FOUND),
+        ] {
+            let mut seen = observed(Rollout::Complete, Rollout::Complete);
+            seen.missing = vec![missing];
+            let (state, reason, message) = told(&seen);
+            assert_eq!((state, reason), (State::Ready, expected));
+            assert!(message.contains("does not exist"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_missing_volume_keeps_the_pod_from_starting() {
+        let mut seen = observed(unfinished(reason::UNSCHEDULABLE), Rollout::Complete);
+        seen.missing = vec![Missing::PlaylistVolume {
+            playlist: "night".to_owned(),
+            name: "music".to_owned(),
+        }];
+        let (state, reason, message) = told(&seen);
+        assert_eq!((state, reason), (State::Reconciling, reason::PLAYLIST_NOT_FOUND));
+        assert!(
+            message.contains("PersistentVolumeClaim music of playlist night"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_origin_is_named_only_if_the_pod_has_no_trouble_of_its_own() {
+        let waits = told(&observed(
+            unfinished(reason::PROGRESSING),
+            unfinished(reason::IMAGE_UNAVAILABLE),
+        ));
+        assert_eq!(
+            (waits.0, waits.1),
+            (State::Reconciling, reason::STATION_NOT_READY)
+        );
+        assert!(waits.2.contains("origin of Station radio"), "{}", waits.2);
+        let own = told(&observed(
+            unfinished(reason::CRASHING),
+            unfinished(reason::IMAGE_UNAVAILABLE),
+        ));
+        assert_eq!(own.1, reason::CRASHING);
+        let starting = told(&observed(unfinished(reason::PROGRESSING), Rollout::Complete));
+        assert_eq!(starting.1, reason::PROGRESSING);
+    }
+
+    #[test]
+    fn a_lost_path_is_stalled_and_names_the_winner() {
+        let mut seen = observed(Rollout::Complete, Rollout::Complete);
+        let path = StreamPath::parse("path", "/live", "mp3").unwrap();
+        seen.rival = Some(Rival {
+            path,
+            mount: "older".to_owned(),
+        });
+        let (state, reason, message) = told(&seen);
+        assert_eq!((state, reason), (State::Stalled, reason::PATH_TAKEN));
+        assert!(
+            message.starts_with("/live.mp3 belongs to Mount older"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_missing_station_is_waited_for() {
+        let mount: Mount = yaml(PLAIN_MOUNT);
+        let error = Error::StationNotFound {
+            name: "radio".to_owned(),
+            namespace: "city".to_owned(),
+        };
+        let status = summarize(&mount, Err(&error), NOW);
+        assert_kstatus(&status.conditions, 1);
+        assert_eq!(status.observed_generation, None);
+        assert_eq!(
+            find(&status.conditions, "Reconciling").unwrap().reason,
+            reason::STATION_NOT_FOUND
+        );
+    }
+}

@@ -204,3 +204,115 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> Result<ValidMount, Error>
         spec,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use radio_crds::conditions::reason;
+
+    use super::*;
+    use crate::{
+        k8s::error::{Class, Classify},
+        testing::{FULL_MOUNT, PLAIN_MOUNT, SECRET, fetched_for_mount, images, valid_mount, yaml},
+    };
+
+    #[test]
+    fn defaults_come_from_the_operator_and_the_api() {
+        let spec = spec(&yaml(PLAIN_MOUNT), &images()).unwrap();
+        assert_eq!(spec.image.as_str(), "localhost/radio/liquidsoap:1");
+        let outputs: Vec<_> = spec
+            .outputs
+            .iter()
+            .map(|output| (output.path.as_str(), output.bitrate_kbps))
+            .collect();
+        assert_eq!(outputs, [("/live.opus", 96), ("/live.mp3", 128)]);
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        type Break = fn(&mut Mount);
+        let cases: [(&str, Break); 10] = [
+            ("metadata.name", |mount| {
+                mount.metadata.name = Some("x".repeat(41))
+            }),
+            ("spec.stationRef.name", |mount| {
+                mount.spec.station_ref.name = "../x".to_owned()
+            }),
+            ("spec.path", |mount| mount.spec.path = "/live#{x}".to_owned()),
+            ("spec.title", |mount| {
+                mount.spec.title = Some("a\u{0}b".to_owned())
+            }),
+            ("spec.outputs", |mount| {
+                mount.spec.outputs[0].bitrate_kbps = Some(1)
+            }),
+            ("spec.playlists", |mount| {
+                mount.spec.playlists[0].name = "UPPER".to_owned()
+            }),
+            ("spec.playlists", |mount| {
+                mount.spec.playlists[0].config_map = None
+            }),
+            ("spec.playlists", |mount| {
+                mount.spec.playlists[1].name = "day".to_owned()
+            }),
+            ("spec.playlists", |mount| {
+                mount.spec.playlists[1].volume.as_mut().unwrap().path = Some("../../etc".to_owned());
+            }),
+            ("spec.emergency.configMap", |mount| {
+                mount.spec.emergency.as_mut().unwrap().config_map.key = "../x".to_owned();
+            }),
+        ];
+        for (field, break_it) in cases {
+            let mut mount: Mount = yaml(FULL_MOUNT);
+            assert!(spec(&mount, &images()).is_ok());
+            break_it(&mut mount);
+            assert_eq!(spec(&mount, &images()).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn without_its_station_a_mount_waits() {
+        let found = |change: fn(&mut Fetched)| {
+            let mut fetched = fetched_for_mount(Vec::new(), Vec::new());
+            change(&mut fetched);
+            let error = validate(spec(&yaml(PLAIN_MOUNT), &images()).unwrap(), &fetched).unwrap_err();
+            assert!(matches!(error.class(), Class::Wait(_)), "{error:?}");
+            (error.reason(), error.to_string())
+        };
+        let (missing, message) = found(|fetched| fetched.station = None);
+        assert_eq!(missing, reason::STATION_NOT_FOUND);
+        assert!(
+            message.contains("Station radio does not exist in namespace city"),
+            "{message}"
+        );
+        assert_eq!(
+            found(|fetched| fetched.credentials = None).0,
+            reason::STATION_NOT_READY
+        );
+        let (invalid, message) =
+            found(|fetched| fetched.station.as_mut().unwrap().spec.title = "<b>".to_owned());
+        assert_eq!(invalid, reason::STATION_NOT_READY);
+        assert!(message.contains("spec.title must be"), "{message}");
+    }
+
+    #[test]
+    fn the_older_sibling_is_the_rival() {
+        let older: Mount = yaml(PLAIN_MOUNT);
+        let mut younger = older.clone();
+        younger.metadata.name = Some("younger".to_owned());
+        let siblings = vec![older.clone(), younger.clone()];
+        let rival = |mount: &Mount| {
+            let fetched = fetched_for_mount(siblings.clone(), Vec::new());
+            validate(spec(mount, &images()).unwrap(), &fetched).unwrap().rival
+        };
+        assert_eq!(rival(&older), None);
+        let rival = rival(&younger).unwrap();
+        assert_eq!(
+            (rival.path.as_str(), rival.mount.as_str()),
+            ("/live.opus", "live")
+        );
+    }
+
+    #[test]
+    fn debug_output_holds_no_password() {
+        assert!(!format!("{:?}", valid_mount(FULL_MOUNT)).contains(SECRET));
+    }
+}

@@ -109,3 +109,106 @@ pub fn details(station: &Station, observed: Option<&Observed>) -> StationStatus 
         None => before,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        k8s::{
+            conditions::find,
+            error::{ApiError, Classify},
+            kind::summarize,
+        },
+        station::{Error, credentials::CredentialsError},
+        testing::{FULL_STATION, assert_kstatus, yaml},
+        text::InvalidText,
+    };
+
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    fn unfinished(reason: &'static str, state: State) -> Rollout {
+        Rollout::Unfinished(Report {
+            state,
+            reason,
+            message: format!("because of {reason}"),
+        })
+    }
+
+    fn observed(origin: Rollout, relay: Rollout) -> Observed {
+        Observed {
+            origin,
+            relay,
+            relays: 3,
+            mounts: 2,
+            listen_url: "http://radio-listen.city.svc:8000".to_owned(),
+        }
+    }
+
+    #[test]
+    fn ready_is_origin_and_relays_together() {
+        use Rollout::Complete;
+        let progressing = || unfinished(reason::PROGRESSING, State::Reconciling);
+        let image = || unfinished(reason::IMAGE_UNAVAILABLE, State::Stalled);
+        for (origin, relay, state, expected) in [
+            (Complete, Complete, State::Ready, reason::READY),
+            (progressing(), Complete, State::Reconciling, reason::PROGRESSING),
+            (Complete, progressing(), State::Reconciling, reason::PROGRESSING),
+            (progressing(), image(), State::Stalled, reason::IMAGE_UNAVAILABLE),
+            (image(), progressing(), State::Stalled, reason::IMAGE_UNAVAILABLE),
+        ] {
+            let station: Station = yaml(FULL_STATION);
+            let seen = observed(origin, relay);
+            let report = report(&seen);
+            assert_eq!((report.state, report.reason), (state, expected));
+            let status = summarize(&station, Ok(&seen), NOW);
+            assert_kstatus(&status.conditions, 4);
+            assert_eq!(status.observed_generation, Some(4));
+            assert_eq!(
+                (status.mounts, status.listen_url.as_deref()),
+                (Some(2), Some("http://radio-listen.city.svc:8000"))
+            );
+        }
+    }
+
+    #[test]
+    fn every_error_is_told_and_keeps_what_was_known() {
+        let api = |code: u16, why: &str| {
+            let status = kube::core::Status::failure(why, why).with_code(code);
+            Error::Api(ApiError::new("read", "Secret", "x")(kube::Error::Api(
+                status.boxed(),
+            )))
+        };
+        let unusable = CredentialsError::Unusable {
+            secret: "radio-credentials".to_owned(),
+            key: "admin-password",
+        };
+        let invalid = InvalidText {
+            field: "spec.title".to_owned(),
+            rule: "must be one line".to_owned(),
+        };
+        for (error, reason, handled) in [
+            (api(500, "InternalError"), reason::API_ERROR, false),
+            (api(409, "Conflict"), reason::API_ERROR, false),
+            (api(422, "Invalid"), reason::API_ERROR, true),
+            (Error::Credentials(unusable), reason::INVALID_SPEC, true),
+            (Error::Invalid(invalid), reason::INVALID_SPEC, true),
+        ] {
+            let mut station: Station = yaml(FULL_STATION);
+            let before = summarize(&station, Ok(&observed(Rollout::Complete, Rollout::Complete)), NOW);
+            station.status = Some(before);
+            station.metadata.generation = Some(5);
+            assert_eq!(error.reason(), reason);
+            let status = summarize(&station, Err(&error), NOW);
+            assert_kstatus(&status.conditions, 5);
+            assert_eq!(find(&status.conditions, "Ready").unwrap().reason, reason);
+            assert_eq!(
+                status.observed_generation,
+                Some(if handled { 5 } else { 4 }),
+                "{error}"
+            );
+            assert_eq!(status.mounts, Some(2));
+        }
+    }
+}

@@ -112,3 +112,78 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
         mounts: fetched.mounts.len(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        FULL_MOUNT, FULL_STATION, PLAIN_MOUNT, PLAIN_STATION, SECRET, images, valid_station, yaml,
+    };
+
+    #[test]
+    fn defaults_come_from_the_operator_and_the_names() {
+        let spec = spec(&yaml(PLAIN_STATION), &images()).unwrap();
+        assert_eq!(spec.image.as_str(), "localhost/radio/icecast:1");
+        assert_eq!(spec.hostname.as_str(), "radio-listen.city.svc");
+        assert_eq!(spec.relays, 1);
+        assert_eq!(spec.identity.description, None);
+    }
+
+    #[test]
+    fn every_field_is_checked() {
+        type Break = fn(&mut Station);
+        let cases: [(&str, Break); 9] = [
+            ("metadata.name", |station| {
+                station.metadata.name = Some("a.b".to_owned())
+            }),
+            ("metadata", |station| station.metadata.uid = None),
+            ("spec.title", |station| {
+                station.spec.title = "\"/><mount>".to_owned()
+            }),
+            ("spec.description", |station| {
+                station.spec.description = Some("#{x}".to_owned())
+            }),
+            ("spec.genre", |station| {
+                station.spec.genre = Some("a\nb".to_owned())
+            }),
+            ("spec.website", |station| {
+                station.spec.website = Some("javascript:alert(1)".to_owned())
+            }),
+            ("spec.hostname", |station| {
+                station.spec.hostname = Some("a b".to_owned())
+            }),
+            ("spec.icecast.image", |station| {
+                station.spec.icecast = Some(radio_crds::station::Icecast {
+                    image: Some("a b".to_owned()),
+                });
+            }),
+            ("spec.relays.replicas", |station| {
+                station.spec.relays = Some(radio_crds::station::Relays { replicas: Some(0) });
+            }),
+        ];
+        for (field, break_it) in cases {
+            let mut station: Station = yaml(FULL_STATION);
+            assert!(spec(&station, &images()).is_ok());
+            break_it(&mut station);
+            let error = spec(&station, &images()).unwrap_err();
+            assert_eq!(error.field, field);
+        }
+    }
+
+    #[test]
+    fn what_is_heard_are_the_outputs_of_good_mounts() {
+        let broken = PLAIN_MOUNT.replace("path: /live", "path: /admin");
+        let station = valid_station(PLAIN_STATION, &[PLAIN_MOUNT, &broken, FULL_MOUNT]);
+        let heard: Vec<_> = station.heard.iter().map(|output| output.path.as_str()).collect();
+        assert_eq!(
+            heard,
+            ["/city/talk.hq.mp3", "/city/talk.low", "/live.mp3", "/live.opus"]
+        );
+        assert_eq!(station.mounts, 3);
+    }
+
+    #[test]
+    fn debug_output_holds_no_password() {
+        assert!(!format!("{:?}", valid_station(FULL_STATION, &[])).contains(SECRET));
+    }
+}

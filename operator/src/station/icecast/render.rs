@@ -183,3 +183,115 @@ impl Display for At<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use quick_xml::{Reader, escape::unescape, events::Event};
+
+    use super::*;
+    use crate::text::{HostName, Password, StreamPath};
+
+    fn server(text: &str) -> Server {
+        let password =
+            |prefix: &str| Password::parse(format!("{prefix}{text}").as_bytes()).expect("password");
+        let path = StreamPath::parse("path", "/live", "mp3").expect("path");
+        Server {
+            hostname: HostName::parse("host", "radio.example.org").expect("host"),
+            location: text.to_owned(),
+            admin: text.to_owned(),
+            limits: Limits {
+                clients: 1,
+                sources: 1,
+                queue_bytes: 1,
+                burst_bytes: 1,
+                source_timeout: Duration::from_secs(1),
+            },
+            passwords: Passwords {
+                source: password("s"),
+                admin: password("a"),
+                relay: password("r"),
+            },
+            relays: vec![Relay {
+                server: "radio-origin-0".to_owned(),
+                path: path.clone(),
+                codec: Codec::Mp3,
+                password: password("r"),
+            }],
+            streams: vec![Stream { path }],
+        }
+    }
+
+    /// (path of the element, its text), as a parser sees them.
+    fn parse(xml: &str) -> Vec<(String, String)> {
+        let mut reader = Reader::from_str(xml);
+        let (mut path, mut found) = (Vec::new(), Vec::new());
+        let mut text = String::new();
+        loop {
+            match reader.read_event().expect("well-formed") {
+                Event::Start(start) => {
+                    path.push(start.name().as_ref().to_owned());
+                    text.clear();
+                }
+                Event::Text(part) => text.push_str(&part.xml10_content()),
+                Event::GeneralRef(entity) => {
+                    text.push_str(&unescape(&format!("&{};", &*entity)).unwrap());
+                }
+                Event::End(_) => {
+                    if !text.trim().is_empty() {
+                        found.push((path.join("/"), text.clone()));
+                    }
+                    text.clear();
+                    path.pop();
+                }
+                Event::Eof => return found,
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        let harmless = parse(&render(&server("harmless")));
+        for hostile in [
+            "\"/><mount><mount-name>/x</mount-name></mount>",
+            "</location><paths><webroot>/etc</webroot></paths><location>",
+            "]]></icecast>",
+            "<!--",
+            "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>&e;",
+            "&amp;&lt;&#60;&#x3c;&nosuch;",
+            "#{system(\"id\")}",
+            "🎙️ Söder & Söhne 'live' \"now\"",
+            "  spaces  ",
+            &"&<>".repeat(3000),
+        ] {
+            // Passwords have a limit of their own.
+            let short: String = hostile.chars().take(200).collect();
+            let found = parse(&render(&server(&short)));
+            let paths =
+                |all: &[(String, String)]| all.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+            assert_eq!(paths(&found), paths(&harmless), "{hostile}");
+            let text = |path: &str| &found.iter().find(|(found, _)| found == path).unwrap().1;
+            assert_eq!(text("icecast/location"), &short);
+            assert_eq!(text("icecast/admin"), &short);
+            assert_eq!(
+                text("icecast/authentication/source-password"),
+                &format!("s{short}")
+            );
+            assert_eq!(text("icecast/relay/password"), &format!("r{short}"));
+        }
+    }
+
+    #[test]
+    fn every_password_is_rendered() {
+        // Without them Icecast would fall back on `hackme` and `changeme`.
+        let paths: Vec<_> = parse(&render(&server("x")))
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
+        for key in ["source-password", "relay-password", "admin-password"] {
+            assert!(paths.contains(&format!("icecast/authentication/{key}")), "{key}");
+        }
+    }
+}
