@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 /// How often a long step says that it is still alive, when nobody looks at a terminal.
 const LOG_EVERY: Duration = Duration::from_secs(15);
 
+/// How much of what is said is shown: a line that wraps could not be written over.
+const SAID: usize = 80;
+
 /// What a step says while it runs; the last thing said is shown.
 #[derive(Clone, Default)]
 pub struct Progress(Arc<Mutex<String>>);
@@ -83,7 +86,7 @@ impl Steps {
 }
 
 fn line(mark: char, name: &str, took: Duration, said: &str) -> String {
-    let said: String = said.chars().filter(|c| !c.is_control()).take(100).collect();
+    let said: String = said.chars().filter(|c| !c.is_control()).take(SAID).collect();
     let line = format!("{mark} {:>6.1} s  {name:<28} {said}", took.as_secs_f64());
     line.trim_end().to_owned()
 }

@@ -135,8 +135,8 @@ impl Metrics {
             self.errors.clone(),
         );
         registry.register(
-            "radio_reconcile_failures",
-            "Reconciles that failed, by reason",
+            "radio_reconcile_unsuccessful",
+            "Reconciles without success, by reason",
             self.failures.clone(),
         );
         registry.register(

@@ -163,3 +163,135 @@ fn select_mounts(metadata: &ObjectMeta, stores: &Stores, wanted: impl Fn(&Mount)
         .map(|mount| Wake::mount(mount.meta(), &mount.name_any()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::core::DeserializeGuard;
+    use radio_crds::Station;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{FULL_MOUNT, PLAIN_MOUNT, PLAIN_STATION, owned_by_station, stores, yaml};
+
+    /// The Mounts `live` and `talk` of Station `radio`, and one of the same Station's name in another namespace.
+    fn seen() -> Stores {
+        let mut elsewhere: Mount = yaml(PLAIN_MOUNT);
+        elsewhere.metadata.namespace = Some("elsewhere".to_owned());
+        stores(&[], &[yaml(PLAIN_MOUNT), yaml(FULL_MOUNT), elsewhere]).0
+    }
+
+    fn names(mut wakes: Vec<Wake>) -> Vec<String> {
+        wakes.sort();
+        let name = |wake| match wake {
+            Wake::Station { namespace, name } => format!("Station {namespace}/{name}"),
+            Wake::Mount { namespace, name } => format!("Mount {namespace}/{name}"),
+        };
+        wakes.into_iter().map(name).collect()
+    }
+
+    const ALL: [&str; 3] = ["Station city/radio", "Mount city/live", "Mount city/talk"];
+
+    #[test]
+    fn a_station_and_its_mounts_wake_each_other() {
+        let station: Station = yaml(PLAIN_STATION);
+        assert_eq!(names(by_station(&DeserializeGuard(Ok(station)), &seen())), ALL);
+        assert_eq!(
+            names(by_mount(&DeserializeGuard(Ok(yaml(PLAIN_MOUNT))), &seen())),
+            ALL
+        );
+        // A deleted Mount is in the store no more; its siblings and its Station must know.
+        let deleted: Mount = yaml(&PLAIN_MOUNT.replace("name: live", "name: gone"));
+        let woken = names(by_mount(&DeserializeGuard(Ok(deleted)), &seen()));
+        assert_eq!(
+            woken,
+            [
+                "Station city/radio",
+                "Mount city/gone",
+                "Mount city/live",
+                "Mount city/talk"
+            ]
+        );
+    }
+
+    #[test]
+    fn passwords_wake_the_mounts_too_and_other_secrets_do_not() {
+        let secret = |name: &str| PartialObjectMeta::<Secret> {
+            types: None,
+            metadata: ObjectMeta {
+                labels: Some([(STATION_LABEL.to_owned(), "radio".to_owned())].into()),
+                ..owned_by_station(name)
+            },
+            _phantom: std::marker::PhantomData,
+        };
+        assert_eq!(names(by_secret(&secret("radio-credentials"), &seen())), ALL);
+        assert_eq!(
+            names(by_secret(&secret("radio-relay"), &seen())),
+            ["Station city/radio"]
+        );
+    }
+
+    #[test]
+    fn pods_are_known_by_their_labels() {
+        let pod = |labels: serde_json::Value| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "city", "labels": labels}}))
+                .unwrap()
+        };
+        let station = json!({STATION_LABEL: "radio"});
+        let mount = json!({STATION_LABEL: "radio", MOUNT_LABEL: "live"});
+        assert_eq!(names(by_pod(&pod(station), &seen())), ["Station city/radio"]);
+        assert_eq!(names(by_pod(&pod(mount), &seen())), ["Mount city/live"]);
+        assert_eq!(names(by_pod(&pod(json!({})), &seen())), [""; 0]);
+    }
+
+    #[test]
+    fn an_origin_wakes_those_who_play_to_it() {
+        let deployment = |component: &str| -> Deployment {
+            let metadata = ObjectMeta {
+                labels: Some(
+                    [(STATION_LABEL, "radio"), (COMPONENT_LABEL, component)]
+                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                        .into(),
+                ),
+                ..owned_by_station("x")
+            };
+            Deployment {
+                metadata,
+                ..Deployment::default()
+            }
+        };
+        assert_eq!(names(by_deployment(&deployment("origin"), &seen())), ALL);
+        assert_eq!(
+            names(by_deployment(&deployment("relay"), &seen())),
+            ["Station city/radio"]
+        );
+    }
+
+    #[test]
+    fn a_config_map_wakes_the_mounts_that_name_it_in_its_namespace() {
+        let config_map = |namespace: &str| PartialObjectMeta::<ConfigMap> {
+            types: None,
+            metadata: ObjectMeta {
+                name: Some("day-music".to_owned()),
+                namespace: Some(namespace.to_owned()),
+                ..ObjectMeta::default()
+            },
+            _phantom: std::marker::PhantomData,
+        };
+        assert_eq!(
+            names(by_config_map(&config_map("city"), &seen())),
+            ["Mount city/talk"]
+        );
+        assert_eq!(names(by_config_map(&config_map("elsewhere"), &seen())), [""; 0]);
+    }
+
+    #[test]
+    fn children_of_others_wake_nobody() {
+        let mut metadata = owned_by_station("x");
+        metadata.owner_references.as_mut().unwrap()[0].api_version = "train.example.org/v1".to_owned();
+        let secret = Secret {
+            metadata,
+            ..Secret::default()
+        };
+        assert_eq!(names(by_child(&secret, &seen())), [""; 0]);
+    }
+}

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 
+/// The controllers without which no kubelet starts.
+const NEEDED: [&str; 3] = ["cpu", "memory", "pids"];
+
 /// One mounted cgroup tree.
 #[derive(Debug, Clone, PartialEq)]
 struct Hierarchy {
@@ -22,7 +25,7 @@ struct Hierarchy {
 #[must_use]
 pub fn missing() -> Option<String> {
     let trees = hierarchies();
-    let absent: Vec<&str> = ["cpu", "memory", "pids"]
+    let absent: Vec<&str> = NEEDED
         .into_iter()
         .filter(|wanted| {
             !trees
@@ -44,7 +47,13 @@ pub fn make(cgroup: &str) -> Result<()> {
         let folder = tree.root.join(cgroup);
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make the cgroup {}", folder.display()))?;
-        if tree.version == 2 {
+        // A mixed host's version 2 tree has nothing that kubelet needs.
+        if tree.version == 2
+            && tree
+                .controllers
+                .iter()
+                .any(|have| NEEDED.contains(&have.as_str()))
+        {
             hand_down_controllers(&tree, cgroup)?;
         }
     }
@@ -183,11 +192,15 @@ fn tracking() -> Result<PathBuf> {
 
 /// On version 2 a cgroup has only the controllers that its parents hand down.
 fn hand_down_controllers(tree: &Hierarchy, cgroup: &str) -> Result<()> {
-    let wanted = format!("+{}", tree.controllers.join(" +"));
     let mut folder = tree.root.clone();
     for part in Path::new(cgroup).parent().into_iter().flat_map(Path::components) {
         let file = folder.join("cgroup.subtree_control");
-        fs::write(&file, &wanted).with_context(|| format!("cannot write {}", file.display()))?;
+        for controller in &tree.controllers {
+            let handed = fs::write(&file, format!("+{controller}"));
+            if NEEDED.contains(&controller.as_str()) {
+                handed.with_context(|| format!("cannot hand down {controller} in {}", file.display()))?;
+            }
+        }
         folder.push(part);
     }
     Ok(())

@@ -30,6 +30,7 @@ const HEARD: usize = 12_000;
 pub struct Target {
     kubectl: PathBuf,
     kubeconfig: PathBuf,
+    cache: PathBuf,
 }
 
 impl Target {
@@ -39,18 +40,24 @@ impl Target {
         Self {
             kubectl: places.visible.join("bin/kubectl"),
             kubeconfig: places.kubeconfig(),
+            cache: places.kubectl_cache(),
         }
     }
 
     /// A cluster that was given.
     #[must_use]
-    pub fn given(kubectl: PathBuf, kubeconfig: PathBuf) -> Self {
-        Self { kubectl, kubeconfig }
+    pub fn given(places: &Places, kubectl: PathBuf, kubeconfig: PathBuf) -> Self {
+        Self {
+            kubectl,
+            kubeconfig,
+            cache: places.kubectl_cache(),
+        }
     }
 
     async fn run(&self, words: &[&str], input: &str) -> Result<String> {
         let mut kubectl = Command::new(&self.kubectl);
         kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(words);
+        kubectl.env("KUBECACHEDIR", &self.cache);
         command::feed(&mut kubectl, input).await
     }
 

@@ -38,7 +38,7 @@ pub async fn up_on_given(places: &Places, steps: &Steps, kubeconfig: PathBuf) ->
             .await?;
         names.insert(*room, name);
     }
-    let target = deploy::Target::given(kubectl, kubeconfig);
+    let target = deploy::Target::given(places, kubectl, kubeconfig);
     deploy::operator(&target, steps, &places.repository, &names).await?;
     deploy::example(&target, steps, &places.repository).await?;
     println!(

@@ -173,6 +173,12 @@ impl Places {
         self.visible.join("audit.log")
     }
 
+    /// Where kubectl keeps what it learned of an API server; its own choice would be in the user's home.
+    #[must_use]
+    pub fn kubectl_cache(&self) -> PathBuf {
+        self.cache.join("kubectl")
+    }
+
     /// The log of one process.
     #[must_use]
     pub fn log(&self, process: &str) -> PathBuf {

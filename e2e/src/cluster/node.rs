@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::outage::{self, Outage};
 use super::processes::{self, Service};
-use super::{CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, text};
+use super::{CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, remains, text};
 use crate::install::cache;
 use crate::install::command;
 use crate::install::golang::Programs;
@@ -24,6 +24,13 @@ fn api() -> String {
 
 /// Makes the node run; `pause` is the image of its pods' sandboxes.
 pub async fn ensure(places: &Places, programs: &Programs, node: Node, pause: &Image) -> Result<()> {
+    if cgroups::pids(&node.cgroup())?.is_empty() {
+        // The machine was switched off, or an earlier run interrupted: what lies about belongs to nobody.
+        for process in process_names(node) {
+            processes::forget(&places.records(), &process);
+        }
+        remains::of_processes(places, node)?;
+    }
     let config = Files::write(places, node, pause)?;
     cgroups::make(&format!("{}/system", node.cgroup()))?;
     processes::ensure(&places.records(), &containerd(places, node, &config)).await?;

@@ -44,7 +44,7 @@ pub async fn apply(places: &Places, objects: &[Value]) -> Result<()> {
 pub fn kubectl(places: &Places) -> Command {
     let mut kubectl = Command::new(places.visible.join("bin/kubectl"));
     kubectl.arg("--kubeconfig").arg(places.kubeconfig());
-    kubectl.env("KUBECACHEDIR", places.state.join("kubectl"));
+    kubectl.env("KUBECACHEDIR", places.kubectl_cache());
     kubectl
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use rustix::process::Signal;
 
-use super::{Node, Places, cgroups, network, node, processes, remains, up};
+use super::{Node, Places, cgroups, network, node, processes, up};
 use crate::install::cache;
 use crate::steps::Progress;
 
@@ -74,10 +74,8 @@ pub async fn return_node(name: &str) -> Result<()> {
         Some(Outage::Partitioned) => network::plug(node, true).await?,
         Some(Outage::Stopped) => cgroups::signal(&node.cgroup(), Signal::CONT)?,
         Some(Outage::Killed) => {
-            for process in node::process_names(node) {
-                processes::forget(&places.records(), &process);
-            }
-            remains::of_processes(&places, node)?;
+            // Once more: the killing may have been interrupted.
+            cgroups::kill(&node.cgroup()).await?;
             network::plug(node, true).await?;
             let (programs, pause) = up::programs(&places, &Progress::default()).await?;
             node::ensure(&places, &programs, node, &pause).await?;

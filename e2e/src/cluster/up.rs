@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{
     CONTROL_PLANE, NODES, Places, cgroups, control_plane, deploy, dns, doors, kubeconfig, network, node,
-    objects, pki, preflight, s3, serve, volumes,
+    objects, pki, preflight, processes, s3, serve, volumes,
 };
 use crate::install::golang::{self, Programs};
 use crate::install::images::{Image, Workshop};
@@ -122,6 +122,10 @@ pub async fn load_images(places: &Places, steps: &Steps, images: &Images) -> Res
 }
 
 async fn prepare(places: &Places, programs: &Programs) -> Result<()> {
+    if processes::recorded(&places.records()).is_empty() {
+        // The logs of the last cluster were kept for a look; now they would only be in the way.
+        cache::remove(&places.visible.join("logs"))?;
+    }
     places.make()?;
     let bin = places.visible.join("bin");
     fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;

@@ -5,17 +5,19 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::{
-    Resource, ResourceExt,
+    Api, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject},
     core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
     runtime::controller::Action,
 };
 use radio_crds::conditions::reason;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 use thiserror::Error;
 
 use super::{
     backoff::spread,
-    conditions::{Report, conditions, ours},
+    conditions::{Report, State, conditions, ours},
     error::{ApiError, Class, Classify, message, shorten},
     events, status,
 };
@@ -116,7 +118,7 @@ pub async fn reconcile<K: Kind>(
             Ok(result) => result,
             Err(_) => Err(Failure::of(&TooSlow)),
         },
-        Err(invalid) => refuse::<K>(invalid),
+        Err(invalid) => Err(refuse::<K>(invalid, &context).await),
     }
 }
 
@@ -156,7 +158,7 @@ async fn write_status<K: Kind>(object: &K, wanted: &K::Status, context: &Context
     if old == wanted {
         return Ok(());
     }
-    status::write(&context.client, object, &wanted).await?;
+    status::write::<K>(&context.client, object.meta(), &wanted).await?;
     if let Some(event) = event {
         tracing::info!(
             reason = event.reason,
@@ -170,21 +172,63 @@ async fn write_status<K: Kind>(object: &K, wanted: &K::Status, context: &Context
     Ok(())
 }
 
-/// An object whose form we do not know, stored before its schema existed. Its status may be as strange, so it is
-/// only told in log and metrics; the next edit has to pass the schema.
-fn refuse<K: Kind>(invalid: &InvalidObject) -> Result<Action, Failure> {
-    let ObjectMeta { namespace, name, .. } = &invalid.metadata;
-    Err(Failure {
-        class: Class::Stalled { recheck: None },
+/// An object whose form we do not know, stored before its schema existed: its status says so, the next edit has to
+/// pass the schema, and no other object is kept waiting.
+async fn refuse<K: Kind>(invalid: &InvalidObject, context: &Context) -> Failure {
+    let report = Report {
+        state: State::Stalled,
         reason: reason::INVALID_SPEC,
         message: shorten(format!(
-            "{} {}/{} is not of a form this operator knows: {}",
+            "this {} is not of a form this operator knows: {}",
             K::kind(&()),
-            namespace.as_deref().unwrap_or_default(),
-            name.as_deref().unwrap_or_default(),
             invalid.error
         )),
-    })
+    };
+    match tell::<K>(&invalid.metadata, &report, context).await {
+        Ok(()) => Failure {
+            class: Class::Stalled { recheck: None },
+            reason: report.reason,
+            message: report.message,
+        },
+        Err(error) => Failure::of(&error),
+    }
+}
+
+/// Reads the conditions out of what else may be in the object, and replaces them.
+async fn tell<K: Kind>(of: &ObjectMeta, report: &Report, context: &Context) -> Result<(), ApiError> {
+    let (name, namespace) = (
+        of.name.as_deref().unwrap_or_default(),
+        of.namespace.as_deref().unwrap_or_default(),
+    );
+    let resource = ApiResource::erase::<K>(&());
+    let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), namespace, &resource);
+    let live = api
+        .get_opt(name)
+        .await
+        .map_err(ApiError::new("read", &K::kind(&()), name))?;
+    let Some(live) = live else { return Ok(()) };
+    let old: Option<Vec<Condition>> = live
+        .data
+        .pointer("/status/conditions")
+        .and_then(|old| serde_json::from_value(old.clone()).ok());
+    let old = ours(&old.unwrap_or_default());
+    let generation = live.metadata.generation.unwrap_or_default();
+    let new = conditions(report, generation, &old, now());
+    if old == new {
+        return Ok(());
+    }
+    let status = json!({"observedGeneration": generation, "conditions": new});
+    status::write::<K>(&context.client, &live.metadata, &status).await?;
+    if let Some(event) = events::event(&old, &new) {
+        events::publish(&context.recorder, &event, &live.object_ref(&resource)).await;
+    }
+    Ok(())
+}
+
+/// As precise as a status is.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now)
 }
 
 /// When to look again after a failure.

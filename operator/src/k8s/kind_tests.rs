@@ -173,22 +173,47 @@ async fn what_is_being_deleted_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_object_we_cannot_read_stops_nothing() {
-    let unreadable = json!({"metadata": {"name": "odd", "namespace": "city"}, "spec": {"title": 7}});
-    let object: DeserializeGuard<Station> = serde_json::from_value(unreadable).unwrap();
-    let api = MockApi::default();
-    let context = Arc::new(context(api.client(works), stores(&[], &[]).0));
-    let failure = reconcile(Arc::new(object), context).await.unwrap_err();
-    assert_eq!(
-        (failure.class, failure.reason),
-        (Class::Stalled { recheck: None }, reason::INVALID_SPEC)
-    );
-    assert!(
-        failure
-            .to_string()
-            .starts_with("Station city/odd is not of a form"),
-        "{failure}"
-    );
+async fn an_object_we_cannot_read_is_told_once_and_stops_nothing() {
+    let mut unreadable = json!({
+        "apiVersion": "radio.moafunk.de/v1alpha1",
+        "kind": "Station",
+        "metadata": {"name": "odd", "namespace": "city", "uid": "u", "generation": 3, "resourceVersion": "9"},
+        "spec": {"title": 7},
+    });
+    for asked in [
+        vec!["GET odd", "PATCH odd/status", "POST events"],
+        vec!["GET odd"],
+    ] {
+        let object: DeserializeGuard<Station> = serde_json::from_value(unreadable.clone()).unwrap();
+        let (api, live) = (MockApi::default(), unreadable.clone());
+        let client = api.client(move |asked| {
+            (
+                200,
+                if asked.method == "GET" {
+                    live.clone()
+                } else {
+                    asked.body.clone()
+                },
+            )
+        });
+        let context = Arc::new(context(client, stores(&[], &[]).0));
+        let failure = reconcile(Arc::new(object), context).await.unwrap_err();
+        assert_eq!(
+            (failure.class, failure.reason),
+            (Class::Stalled { recheck: None }, reason::INVALID_SPEC)
+        );
+        assert_eq!(api.asked(), asked);
+        if asked.len() > 1 {
+            let status = api.last_body("PATCH")["status"].clone();
+            let conditions: Vec<Condition> = serde_json::from_value(status["conditions"].clone()).unwrap();
+            assert_kstatus(&conditions, 3);
+            assert!(
+                conditions[0].message.starts_with("this Station is not of a form"),
+                "{conditions:?}"
+            );
+            unreadable["status"] = status;
+        }
+    }
 }
 
 #[tokio::test]
