@@ -15,8 +15,9 @@ use tokio::time::timeout;
 
 /// How long a server may take to accept a connection, and then to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A server whose machine is gone acknowledges nothing and closes nothing; after this the connection is broken.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
+/// A server whose machine is gone acknowledges nothing and closes nothing. After this the connection is broken; a
+/// server that only hangs has given up the source by then too (Icecast's own `source-timeout` is 10 s).
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: u64 = 16 * 1024;
 
 /// Where a stream goes to.
@@ -39,7 +40,9 @@ pub struct Credentials {
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -154,7 +157,11 @@ fn head(method: &str, path: &str, host: &str, who: &Credentials) -> String {
     field(&mut head, "Host", host);
     let login = STANDARD.encode(format!("{}:{}", who.user, who.password));
     field(&mut head, "Authorization", &format!("Basic {login}"));
-    field(&mut head, "User-Agent", concat!("radio-operator/", env!("CARGO_PKG_VERSION")));
+    field(
+        &mut head,
+        "User-Agent",
+        concat!("radio-operator/", env!("CARGO_PKG_VERSION")),
+    );
     head
 }
 
@@ -181,9 +188,17 @@ fn percent_encoded(text: &str) -> String {
 
 async fn ask(target: &Target, head: String) -> Result<(TcpStream, Answer), Error> {
     let address = &target.address;
-    let silent = |_| Error::Silent { address: address.clone() };
-    let broken = |cause| Error::Unreachable { address: address.clone(), cause };
-    let mut socket = timeout(PATIENCE, TcpStream::connect(address)).await.map_err(silent)?.map_err(broken)?;
+    let silent = |_| Error::Silent {
+        address: address.clone(),
+    };
+    let broken = |cause| Error::Unreachable {
+        address: address.clone(),
+        cause,
+    };
+    let mut socket = timeout(PATIENCE, TcpStream::connect(address))
+        .await
+        .map_err(silent)?
+        .map_err(broken)?;
     prepare(&socket).map_err(broken)?;
     let answer = timeout(PATIENCE, async {
         socket.write_all(head.as_bytes()).await?;
@@ -191,7 +206,9 @@ async fn ask(target: &Target, head: String) -> Result<(TcpStream, Answer), Error
         read_answer(&mut socket).await
     });
     let text = answer.await.map_err(silent)?.map_err(broken)?;
-    let answer = Answer::read(&text).ok_or_else(|| Error::NotIcecast { address: address.clone() })?;
+    let answer = Answer::read(&text).ok_or_else(|| Error::NotIcecast {
+        address: address.clone(),
+    })?;
     Ok((socket, answer))
 }
 
@@ -229,7 +246,10 @@ impl Answer {
         }
         let status = rest.get(..3)?.parse().ok()?;
         let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        Some(Self { status, body: without_markup(body) })
+        Some(Self {
+            status,
+            body: without_markup(body),
+        })
     }
 
     fn is_yes(&self) -> bool {
@@ -248,7 +268,11 @@ impl Answer {
         } else if says("too many sources") || says("too many streams") {
             Err(Error::TooManySources { mount })
         } else {
-            Err(Error::Refused { mount, status: self.status, reason: self.body })
+            Err(Error::Refused {
+                mount,
+                status: self.status,
+                reason: self.body,
+            })
         }
     }
 }

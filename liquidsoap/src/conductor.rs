@@ -145,9 +145,16 @@ impl Conductor {
             Cue::Cut(path) => ("cut", path),
             Cue::Queue(path) => ("queue", path),
         };
-        tracing::info!(source = source.name(), verb, path = path.as_deref().unwrap_or("nothing"), "cueing Liquidsoap");
+        tracing::info!(
+            source = source.name(),
+            verb,
+            path = path.as_deref().unwrap_or("nothing"),
+            "cueing Liquidsoap"
+        );
         let route = format!("/{}/{verb}", source.name());
-        let (status, _) = self.ask(client, Method::POST, &route, path.unwrap_or_default()).await?;
+        let (status, _) = self
+            .ask(client, Method::POST, &route, path.unwrap_or_default())
+            .await?;
         // Refused because it does not decode: it has told that already, and the next look picks another.
         if status.is_success() || status == StatusCode::UNPROCESSABLE_ENTITY {
             Ok(())
@@ -172,14 +179,23 @@ impl Conductor {
         let answer = async {
             let answer = client.request(request).await.ok()?;
             let status = answer.status();
-            Some((status, answer.into_body().collect().await.ok()?.to_bytes().to_vec()))
+            Some((
+                status,
+                answer.into_body().collect().await.ok()?.to_bytes().to_vec(),
+            ))
         };
-        tokio::time::timeout(PATIENCE, answer).await.ok().flatten().ok_or_else(silent)
+        tokio::time::timeout(PATIENCE, answer)
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(silent)
     }
 
     fn show_on_air(&self, on_air: Option<&str>) {
         for source in ["automation", "emergency", "builtin"] {
-            let shown = self.metrics.on_air.get_or_create(&SourceName { source: source.to_owned() });
+            let shown = self.metrics.on_air.get_or_create(&SourceName {
+                source: source.to_owned(),
+            });
             let before = shown.set(i64::from(on_air == Some(source)));
             if before == 0 && on_air == Some(source) {
                 tracing::info!(source, "on the air");
@@ -189,15 +205,29 @@ impl Conductor {
 
     fn show_tracks(&self, listings: &[Listing]) {
         let before: BTreeMap<String, usize> = next::with(&self.programme, |programme| {
-            programme.listings().iter().map(|listing| (listing.name.clone(), listing.tracks.len())).collect()
+            programme
+                .listings()
+                .iter()
+                .map(|listing| (listing.name.clone(), listing.tracks.len()))
+                .collect()
         });
-        for gone in before.keys().filter(|name| listings.iter().all(|listing| &listing.name != *name)) {
-            self.metrics.tracks.remove(&PlaylistName { playlist: gone.clone() });
+        for gone in before
+            .keys()
+            .filter(|name| listings.iter().all(|listing| &listing.name != *name))
+        {
+            self.metrics.tracks.remove(&PlaylistName {
+                playlist: gone.clone(),
+            });
         }
         for listing in listings {
             let count = listing.tracks.len();
-            let name = PlaylistName { playlist: listing.name.clone() };
-            self.metrics.tracks.get_or_create(&name).set(i64::try_from(count).unwrap_or(i64::MAX));
+            let name = PlaylistName {
+                playlist: listing.name.clone(),
+            };
+            self.metrics
+                .tracks
+                .get_or_create(&name)
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
             if before.get(&listing.name) != Some(&count) {
                 tracing::info!(playlist = listing.name, tracks = count, "playlist");
             }

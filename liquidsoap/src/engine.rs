@@ -80,13 +80,23 @@ impl Engine {
         let mut run_dir = std::ffi::OsString::from("RADIO_RUN_DIR=");
         run_dir.push(&self.run_dir);
         // env(1) becomes Liquidsoap: same process, one variable more.
-        let args = vec![run_dir, self.liquidsoap.into_os_string(), self.script.into_os_string()];
-        keep_alive(Child { program: "env".into(), args, reload_on: None }).await
+        let args = vec![
+            run_dir,
+            self.liquidsoap.into_os_string(),
+            self.script.into_os_string(),
+        ];
+        keep_alive(Child {
+            program: "env".into(),
+            args,
+            reload_on: None,
+        })
+        .await
     }
 
     /// False when asked to end first: the first process of a container ignores signals it does not handle.
     async fn radio_json_is_there(&self) -> io::Result<bool> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let file = self.run_dir.join(FILE);
         let mut look = tokio::time::interval(LOOK);
         loop {

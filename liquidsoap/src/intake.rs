@@ -18,7 +18,10 @@ pub type Outputs = Arc<BTreeMap<String, Arc<Output>>>;
 
 /// What is answered on the intake's address.
 pub fn routes(outputs: Outputs) -> Router {
-    Router::new().route("/admin/metadata", get(title)).fallback(audio).with_state(outputs)
+    Router::new()
+        .route("/admin/metadata", get(title))
+        .fallback(audio)
+        .with_state(outputs)
 }
 
 #[derive(Deserialize)]
@@ -58,6 +61,11 @@ async fn audio(State(outputs): State<Outputs>, request: Request<Body>) -> Status
             None => break "it has closed the connection".to_owned(),
         }
     };
-    tracing::warn!(output = path, skipped_bytes = feed.skipped(), why, "Liquidsoap no longer feeds it");
+    tracing::warn!(
+        output = path,
+        skipped_bytes = feed.skipped(),
+        why,
+        "Liquidsoap no longer feeds it"
+    );
     StatusCode::OK
 }

@@ -45,7 +45,9 @@ impl Places {
             Files::Directory(path) => {
                 let path = Path::new(path);
                 let inside = path.starts_with(&self.playlists_dir)
-                    && !path.components().any(|part| part == std::path::Component::ParentDir);
+                    && !path
+                        .components()
+                        .any(|part| part == std::path::Component::ParentDir);
                 inside.then(|| path.to_owned())
             }
         }
@@ -65,17 +67,27 @@ impl Library {
         let listings = playout.playlists.iter().map(|playlist| {
             let tracks = self.tracks(places, playlist);
             seen.insert(playlist.name.clone(), tracks.clone());
-            Listing { name: playlist.name.clone(), order: playlist.mode, tracks }
+            Listing {
+                name: playlist.name.clone(),
+                order: playlist.mode,
+                tracks,
+            }
         });
         let listings = listings.collect();
         self.seen = seen;
-        let emergency = playout.emergency.as_ref().and_then(|_| scan(&places.emergency()).ok()?.pop_first());
+        let emergency = playout
+            .emergency
+            .as_ref()
+            .and_then(|_| scan(&places.emergency()).ok()?.pop_first());
         (listings, emergency)
     }
 
     fn tracks(&self, places: &Places, playlist: &Playlist) -> BTreeSet<String> {
         let Some(directory) = places.directory_of(playlist) else {
-            tracing::error!(playlist = playlist.name, "its directory is not below the playlists' directory; not played");
+            tracing::error!(
+                playlist = playlist.name,
+                "its directory is not below the playlists' directory; not played"
+            );
             return BTreeSet::new();
         };
         match scan(&directory) {
@@ -111,7 +123,9 @@ fn scan_into(directory: &Path, depth: usize, tracks: &mut BTreeSet<String>) -> i
             if depth > 0 {
                 scan_into(&path, depth - 1, tracks)?;
             }
-        } else if kind.is_file() || (kind.is_symlink() && fs::metadata(&path).is_ok_and(|target| target.is_file())) {
+        } else if kind.is_file()
+            || (kind.is_symlink() && fs::metadata(&path).is_ok_and(|target| target.is_file()))
+        {
             tracks.insert(name.to_owned());
         }
     }
@@ -145,7 +159,12 @@ pub async fn keep_mirrors(
         remove_unnamed(&places, &wanted);
         for followed in wanted {
             followers.entry(followed.clone()).or_insert_with(|| {
-                tokio::spawn(keep_mirror(cluster.clone(), places.clone(), followed, Arc::clone(&changed)))
+                tokio::spawn(keep_mirror(
+                    cluster.clone(),
+                    places.clone(),
+                    followed,
+                    Arc::clone(&changed),
+                ))
             });
         }
         changed.notify_one();
@@ -156,16 +175,23 @@ pub async fn keep_mirrors(
 }
 
 fn followed(playout: &Playout) -> BTreeSet<Followed> {
-    let playlists = playout.playlists.iter().filter_map(|playlist| match &playlist.from {
-        Files::ConfigMap(config_map) => {
-            Some(Followed::Playlist { name: playlist.name.clone(), config_map: config_map.clone() })
-        }
-        Files::Directory(_) => None,
-    });
-    let emergency = playout.emergency.iter().map(|Emergency { config_map, key }| Followed::Emergency {
-        config_map: config_map.clone(),
-        key: key.clone(),
-    });
+    let playlists = playout
+        .playlists
+        .iter()
+        .filter_map(|playlist| match &playlist.from {
+            Files::ConfigMap(config_map) => Some(Followed::Playlist {
+                name: playlist.name.clone(),
+                config_map: config_map.clone(),
+            }),
+            Files::Directory(_) => None,
+        });
+    let emergency = playout
+        .emergency
+        .iter()
+        .map(|Emergency { config_map, key }| Followed::Emergency {
+            config_map: config_map.clone(),
+            key: key.clone(),
+        });
     playlists.chain(emergency).collect()
 }
 
@@ -186,7 +212,11 @@ fn remove_unnamed(places: &Places, wanted: &BTreeSet<Followed>) {
 
 async fn keep_mirror(cluster: Cluster, places: Places, followed: Followed, changed: Arc<Notify>) {
     let (Followed::Playlist { config_map, .. } | Followed::Emergency { config_map, .. }) = &followed;
-    let versions = follow(cluster.client, &cluster.namespace, Object::ConfigMap(config_map.clone()));
+    let versions = follow(
+        cluster.client,
+        &cluster.namespace,
+        Object::ConfigMap(config_map.clone()),
+    );
     let mut versions = std::pin::pin!(versions);
     while let Some(version) = versions.next().await {
         let content = version.unwrap_or_else(|| {
@@ -202,7 +232,9 @@ async fn keep_mirror(cluster: Cluster, places: Places, followed: Followed, chang
         };
         match done {
             Ok(()) => tracing::info!(config_map, keys = content.0.len(), "its audio is in place"),
-            Err(failure) => tracing::error!(config_map, %failure, "its audio could not be written to the run directory"),
+            Err(failure) => {
+                tracing::error!(config_map, %failure, "its audio could not be written to the run directory")
+            }
         }
         changed.notify_one();
     }
@@ -214,7 +246,10 @@ mod tests {
 
     fn playout(from: serde_json::Value) -> Playout {
         let mut playlist = serde_json::json!({"name": "p", "mode": "inOrder"});
-        playlist.as_object_mut().unwrap().extend(from.as_object().unwrap().clone());
+        playlist
+            .as_object_mut()
+            .unwrap()
+            .extend(from.as_object().unwrap().clone());
         serde_json::from_value(serde_json::json!({
             "about": {"title": "T"}, "origins": [], "sourcePassword": "x", "outputs": [], "playlists": [playlist]
         }))
@@ -224,13 +259,20 @@ mod tests {
     fn names(places: &Places, playout: &Playout, library: &mut Library) -> Vec<String> {
         let (listings, _) = library.look(places, playout);
         let root = format!("{}/", places.playlists_dir.display());
-        listings[0].tracks.iter().map(|track| track.strip_prefix(&root).unwrap_or(track).to_owned()).collect()
+        listings[0]
+            .tracks
+            .iter()
+            .map(|track| track.strip_prefix(&root).unwrap_or(track).to_owned())
+            .collect()
     }
 
     #[test]
     fn a_directory_is_what_it_holds() {
         let volume = tempfile::tempdir().unwrap();
-        let places = Places { run_dir: "/nowhere".into(), playlists_dir: volume.path().to_owned() };
+        let places = Places {
+            run_dir: "/nowhere".into(),
+            playlists_dir: volume.path().to_owned(),
+        };
         let at = volume.path().join("p");
         let playout = playout(serde_json::json!({"directory": at}));
         let mut library = Library::default();
@@ -242,7 +284,10 @@ mod tests {
         std::os::unix::fs::symlink(at.join("b.ogg"), at.join("link.ogg")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", at.join("device.ogg")).unwrap();
         std::os::unix::fs::symlink(&at, at.join("round")).unwrap();
-        assert_eq!(names(&places, &playout, &mut library), ["p/a track.mp3", "p/album/1.flac", "p/b.ogg", "p/link.ogg"]);
+        assert_eq!(
+            names(&places, &playout, &mut library),
+            ["p/a track.mp3", "p/album/1.flac", "p/b.ogg", "p/link.ogg"]
+        );
         fs::remove_dir_all(&at).unwrap();
         assert!(names(&places, &playout, &mut library).is_empty());
     }
@@ -250,7 +295,10 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_read_is_as_it_was() {
         let volume = tempfile::tempdir().unwrap();
-        let places = Places { run_dir: "/nowhere".into(), playlists_dir: volume.path().to_owned() };
+        let places = Places {
+            run_dir: "/nowhere".into(),
+            playlists_dir: volume.path().to_owned(),
+        };
         let at = volume.path().join("p");
         let playout = playout(serde_json::json!({"directory": at}));
         let mut library = Library::default();
@@ -266,10 +314,16 @@ mod tests {
     #[test]
     fn nothing_outside_the_playlists_is_read() {
         let volume = tempfile::tempdir().unwrap();
-        let places = Places { run_dir: "/nowhere".into(), playlists_dir: volume.path().to_owned() };
+        let places = Places {
+            run_dir: "/nowhere".into(),
+            playlists_dir: volume.path().to_owned(),
+        };
         for hostile in ["/etc", "", "..", &format!("{}/../..", volume.path().display())] {
             let playout = playout(serde_json::json!({"directory": hostile}));
-            assert!(names(&places, &playout, &mut Library::default()).is_empty(), "{hostile}");
+            assert!(
+                names(&places, &playout, &mut Library::default()).is_empty(),
+                "{hostile}"
+            );
         }
     }
 }

@@ -66,13 +66,33 @@ impl Metrics {
     pub fn registry(&self) -> Registry {
         let mut all = Registry::with_prefix("radio_playout");
         all.register("sent_bytes", "Encoded audio sent to an origin", self.sent.clone());
-        all.register("origin_connected", "1 while an origin takes an output", self.connected.clone());
-        all.register("origin_connects", "Times an origin accepted an output", self.connects.clone());
-        all.register("lost_units", "Ogg pages and MP3 frames an origin was too slow for", self.lost.clone());
+        all.register(
+            "origin_connected",
+            "1 while an origin takes an output",
+            self.connected.clone(),
+        );
+        all.register(
+            "origin_connects",
+            "Times an origin accepted an output",
+            self.connects.clone(),
+        );
+        all.register(
+            "lost_units",
+            "Ogg pages and MP3 frames an origin was too slow for",
+            self.lost.clone(),
+        );
         all.register("playlist_tracks", "Tracks in a playlist", self.tracks.clone());
-        all.register("undecodable_tracks", "Tracks that could not be decoded", self.undecodable.clone());
+        all.register(
+            "undecodable_tracks",
+            "Tracks that could not be decoded",
+            self.undecodable.clone(),
+        );
         all.register("on_air", "1 for the source that is heard", self.on_air.clone());
-        all.register("liquidsoap_up", "1 while Liquidsoap answers", self.liquidsoap_up.clone());
+        all.register(
+            "liquidsoap_up",
+            "1 while Liquidsoap answers",
+            self.liquidsoap_up.clone(),
+        );
         all
     }
 
@@ -94,7 +114,10 @@ impl Metrics {
         self.connected.remove(line);
         self.connects.remove(line);
         self.lost.remove(line);
-        self.moved.lock().unwrap_or_else(PoisonError::into_inner).remove(line);
+        self.moved
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(line);
     }
 
     /// Ready is when every output went to every origin a moment ago; otherwise the first that did not.
@@ -102,7 +125,10 @@ impl Metrics {
         let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
         for origin in origins {
             for output in outputs.keys() {
-                let line = Line { origin: origin.clone(), output: output.clone() };
+                let line = Line {
+                    origin: origin.clone(),
+                    output: output.clone(),
+                };
                 match moved.get(&line) {
                     None => return Err(format!("{output} has not been sent to {origin} yet")),
                     Some(at) if at.elapsed() > STILL => {

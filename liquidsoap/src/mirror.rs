@@ -78,7 +78,11 @@ mod tests {
     use super::*;
 
     fn files(list: &[(&str, &str)]) -> Files {
-        Files(list.iter().map(|(key, content)| ((*key).to_owned(), content.as_bytes().to_vec())).collect())
+        Files(
+            list.iter()
+                .map(|(key, content)| ((*key).to_owned(), content.as_bytes().to_vec()))
+                .collect(),
+        )
     }
 
     fn listed(directory: &Path) -> Vec<String> {
@@ -120,7 +124,20 @@ mod tests {
         let run = tempfile::tempdir().unwrap();
         let at = run.path().join("playlists/day");
         let long = "x".repeat(254);
-        let hostile = ["", ".", "..", "../up", "../../etc/passwd", "/etc/passwd", "a/b", "a\0b", ".hidden", "a\nb", "ä", &long];
+        let hostile = [
+            "",
+            ".",
+            "..",
+            "../up",
+            "../../etc/passwd",
+            "/etc/passwd",
+            "a/b",
+            "a\0b",
+            ".hidden",
+            "a\nb",
+            "ä",
+            &long,
+        ];
         let mut list: Vec<(&str, &str)> = hostile.iter().map(|&key| (key, "x")).collect();
         list.push(("good-1_2.ogg", "x"));
         playlist(&at, &files(&list)).unwrap();
@@ -133,7 +150,11 @@ mod tests {
     fn is_bounded() {
         let run = tempfile::tempdir().unwrap();
         let big = "x".repeat(MOST - 10);
-        playlist(run.path(), &files(&[("a", &big), ("b", "more than ten bytes"), ("c", "ten bytes.")])).unwrap();
+        playlist(
+            run.path(),
+            &files(&[("a", &big), ("b", "more than ten bytes"), ("c", "ten bytes.")]),
+        )
+        .unwrap();
         assert_eq!(listed(run.path()), ["a", "c"]);
     }
 

@@ -36,14 +36,18 @@ struct Question {
 }
 
 async fn next(State((programme, _)): State<(Shared, Metrics)>, Query(question): Query<Question>) -> Response {
-    match with(&programme, |programme| programme.next(question.of, Instant::now(), &mut rand::rng())) {
+    match with(&programme, |programme| {
+        programme.next(question.of, Instant::now(), &mut rand::rng())
+    }) {
         Some(path) => path.into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
     }
 }
 
 async fn undecodable(State((programme, metrics)): State<(Shared, Metrics)>, path: String) -> StatusCode {
-    if with(&programme, |programme| programme.mark_undecodable(&path, Instant::now())) {
+    if with(&programme, |programme| {
+        programme.mark_undecodable(&path, Instant::now())
+    }) {
         metrics.undecodable.inc();
         tracing::warn!(path, "Liquidsoap cannot decode it; it is left out for a minute");
     }

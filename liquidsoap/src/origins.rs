@@ -30,20 +30,29 @@ pub async fn feed_all(outputs: Outputs, mut settings: watch::Receiver<Arc<Settin
     let mut fed: BTreeMap<Line, JoinHandle<Infallible>> = BTreeMap::new();
     loop {
         let origins = settings.borrow_and_update().playout.origins.clone();
-        fed.retain(|line, task| {
-            let stays = origins.contains(&line.origin);
-            if !stays {
-                task.abort();
-                metrics.forget(line);
-            }
-            stays
-        });
+        for (line, task) in fed.extract_if(.., |line, _| !origins.contains(&line.origin)) {
+            task.abort();
+            // It may be counting right now; its series must not come back.
+            let _ = task.await;
+            metrics.forget(&line);
+        }
         for origin in &origins {
             for (path, output) in &*outputs {
-                let line = Line { origin: origin.clone(), output: path.clone() };
+                let line = Line {
+                    origin: origin.clone(),
+                    output: path.clone(),
+                };
                 fed.entry(line.clone()).or_insert_with(|| {
                     let (output, settings, metrics) = (Arc::clone(output), settings.clone(), metrics.clone());
-                    tokio::spawn(Feeding { line, output, settings, metrics }.feed())
+                    tokio::spawn(
+                        Feeding {
+                            line,
+                            output,
+                            settings,
+                            metrics,
+                        }
+                        .feed(),
+                    )
                 });
             }
         }
@@ -95,19 +104,30 @@ impl Feeding {
     }
 
     fn target(&self) -> Target {
-        Target { address: self.line.origin.clone(), mount: self.line.output.clone() }
+        Target {
+            address: self.line.origin.clone(),
+            mount: self.line.output.clone(),
+        }
     }
 
     async fn connect(&self) -> Result<(Source, Credentials), Error> {
         let settings = Arc::clone(&self.settings.borrow());
-        let login = |password: &str| Credentials { user: "source".to_owned(), password: password.to_owned() };
+        let login = |password: &str| Credentials {
+            user: "source".to_owned(),
+            password: password.to_owned(),
+        };
         let (target, about) = (self.target(), self.about(&settings));
         let current = login(&settings.playout.source_password);
-        match (Source::connect(&target, &current, &about).await, &settings.previous_password) {
+        match (
+            Source::connect(&target, &current, &about).await,
+            &settings.previous_password,
+        ) {
             (Err(Error::Unauthorized { .. }), Some(previous)) => {
                 // The origin has not read the new password yet.
                 let previous = login(previous);
-                Source::connect(&target, &previous, &about).await.map(|source| (source, previous))
+                Source::connect(&target, &previous, &about)
+                    .await
+                    .map(|source| (source, previous))
             }
             (connected, _) => connected.map(|source| (source, current)),
         }
@@ -120,10 +140,20 @@ impl Feeding {
             ("ice-public", "0".to_owned()),
             ("ice-bitrate", self.output.config.bitrate_kbps.to_string()),
         ];
-        let optional =
-            [("ice-description", &about.description), ("ice-genre", &about.genre), ("ice-url", &about.website)];
-        headers.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
-        About { content_type: self.output.content_type(), headers }
+        let optional = [
+            ("ice-description", &about.description),
+            ("ice-genre", &about.genre),
+            ("ice-url", &about.website),
+        ];
+        headers.extend(
+            optional
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value.clone()?))),
+        );
+        About {
+            content_type: self.output.content_type(),
+            headers,
+        }
     }
 
     async fn stream(
@@ -172,7 +202,10 @@ impl Feeding {
         sent_link: &mut Option<Arc<Link>>,
         unit: &Unit,
     ) -> std::io::Result<()> {
-        if !sent_link.as_ref().is_some_and(|sent| Arc::ptr_eq(sent, &unit.link)) {
+        if !sent_link
+            .as_ref()
+            .is_some_and(|sent| Arc::ptr_eq(sent, &unit.link))
+        {
             for header in &unit.link.headers {
                 source.send(header).await?;
             }

@@ -70,7 +70,11 @@ impl Output {
             Codec::Opus => Framer::ogg(),
             Codec::Mp3 => Framer::mp3(),
         };
-        Feed { output: self, framer, turn: self.turn.fetch_add(1, Ordering::SeqCst) + 1 }
+        Feed {
+            output: self,
+            framer,
+            turn: self.turn.fetch_add(1, Ordering::SeqCst) + 1,
+        }
     }
 }
 

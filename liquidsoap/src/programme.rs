@@ -77,7 +77,8 @@ pub struct Programme {
 impl Programme {
     /// Takes what the playlists and the emergency audio are now, highest priority first.
     pub fn update(&mut self, listings: Vec<Listing>, emergency: Option<String>) {
-        self.rotations.retain(|name, _| listings.iter().any(|listing| &listing.name == name));
+        self.rotations
+            .retain(|name, _| listings.iter().any(|listing| &listing.name == name));
         self.undecodable.retain(|path, _| {
             emergency.as_ref() == Some(path) || listings.iter().any(|listing| listing.tracks.contains(path))
         });
@@ -103,17 +104,26 @@ impl Programme {
 
     /// The path of the track that `source` is to play next.
     pub fn next(&mut self, source: Source, now: Instant, rng: &mut impl Rng) -> Option<String> {
-        self.undecodable.retain(|_, failed| now.saturating_duration_since(*failed) < LEFT_OUT);
+        self.undecodable
+            .retain(|_, failed| now.saturating_duration_since(*failed) < LEFT_OUT);
         match source {
-            Source::Emergency => {
-                self.emergency.clone().filter(|path| !self.undecodable.contains_key(path))
-            }
+            Source::Emergency => self
+                .emergency
+                .clone()
+                .filter(|path| !self.undecodable.contains_key(path)),
             Source::Automation => {
                 let listing = self.listings.iter().find(|listing| self.plays(listing))?;
                 let undecodable = &self.undecodable;
-                let tracks: Vec<&str> =
-                    listing.tracks.iter().map(String::as_str).filter(|&track| !undecodable.contains_key(track)).collect();
-                self.rotations.entry(listing.name.clone()).or_default().next(listing.order, &tracks, rng)
+                let tracks: Vec<&str> = listing
+                    .tracks
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|&track| !undecodable.contains_key(track))
+                    .collect();
+                self.rotations
+                    .entry(listing.name.clone())
+                    .or_default()
+                    .next(listing.order, &tracks, rng)
             }
         }
     }
@@ -141,7 +151,10 @@ impl Programme {
     }
 
     fn plays(&self, listing: &Listing) -> bool {
-        listing.tracks.iter().any(|track| !self.undecodable.contains_key(track))
+        listing
+            .tracks
+            .iter()
+            .any(|track| !self.undecodable.contains_key(track))
     }
 }
 
@@ -153,11 +166,18 @@ mod tests {
 
     fn listing(name: &str, tracks: &[&str]) -> Listing {
         let tracks = tracks.iter().map(|&track| track.to_owned()).collect();
-        Listing { name: name.to_owned(), order: Order::InOrder, tracks }
+        Listing {
+            name: name.to_owned(),
+            order: Order::InOrder,
+            tracks,
+        }
     }
 
     fn now(playing: Option<&str>, queued: &[&str]) -> Now {
-        Now { playing: playing.map(str::to_owned), queued: queued.iter().map(|&path| path.to_owned()).collect() }
+        Now {
+            playing: playing.map(str::to_owned),
+            queued: queued.iter().map(|&path| path.to_owned()).collect(),
+        }
     }
 
     fn cut(path: Option<&str>) -> Option<Cue> {
@@ -176,18 +196,47 @@ mod tests {
         let table = [
             ("all is well", both(), now(Some("/d/1"), &["/d/2"]), None),
             ("nothing plays yet: it asks itself", both(), now(None, &[]), None),
-            ("the playing file vanished", both(), now(Some("/d/0"), &["/d/2"]), cut(Some("/d/1"))),
-            ("the next file vanished", both(), now(Some("/d/1"), &["/d/0"]), queue(Some("/d/1"))),
-            ("a higher playlist has tracks again", both(), now(Some("/n/1"), &["/n/1"]), cut(Some("/d/1"))),
-            ("the playlist became empty", night(), now(Some("/d/1"), &["/d/2"]), cut(Some("/n/1"))),
+            (
+                "the playing file vanished",
+                both(),
+                now(Some("/d/0"), &["/d/2"]),
+                cut(Some("/d/1")),
+            ),
+            (
+                "the next file vanished",
+                both(),
+                now(Some("/d/1"), &["/d/0"]),
+                queue(Some("/d/1")),
+            ),
+            (
+                "a higher playlist has tracks again",
+                both(),
+                now(Some("/n/1"), &["/n/1"]),
+                cut(Some("/d/1")),
+            ),
+            (
+                "the playlist became empty",
+                night(),
+                now(Some("/d/1"), &["/d/2"]),
+                cut(Some("/n/1")),
+            ),
             ("all are empty", none(), now(Some("/d/1"), &["/d/2"]), cut(None)),
-            ("all are empty, one is prepared", none(), now(None, &["/d/2"]), queue(None)),
+            (
+                "all are empty, one is prepared",
+                none(),
+                now(None, &["/d/2"]),
+                queue(None),
+            ),
         ];
         let mut rng = StdRng::seed_from_u64(0);
         for (case, listings, is, expected) in table {
             let mut programme = Programme::default();
             programme.update(listings, None);
-            assert_eq!(programme.cue(Source::Automation, &is, Instant::now(), &mut rng), expected, "{case}");
+            assert_eq!(
+                programme.cue(Source::Automation, &is, Instant::now(), &mut rng),
+                expected,
+                "{case}"
+            );
         }
     }
 
@@ -197,9 +246,15 @@ mod tests {
         let at = Instant::now();
         let mut programme = Programme::default();
         programme.update(vec![], Some("/e/new".to_owned()));
-        assert_eq!(programme.next(Source::Emergency, at, &mut rng).as_deref(), Some("/e/new"));
+        assert_eq!(
+            programme.next(Source::Emergency, at, &mut rng).as_deref(),
+            Some("/e/new")
+        );
         let is = now(Some("/e/old"), &["/e/old"]);
-        assert_eq!(programme.cue(Source::Emergency, &is, at, &mut rng), cut(Some("/e/new")));
+        assert_eq!(
+            programme.cue(Source::Emergency, &is, at, &mut rng),
+            cut(Some("/e/new"))
+        );
         programme.update(vec![], None);
         assert_eq!(programme.cue(Source::Emergency, &is, at, &mut rng), cut(None));
     }
@@ -212,7 +267,15 @@ mod tests {
         programme.update(vec![listing("a", &["/a/1"]), listing("b", &["/b/1"])], None);
         assert!(!programme.mark_undecodable("/etc/passwd", at));
         assert!(programme.mark_undecodable("/a/1", at));
-        assert_eq!(programme.next(Source::Automation, at, &mut rng).as_deref(), Some("/b/1"));
-        assert_eq!(programme.next(Source::Automation, at + LEFT_OUT, &mut rng).as_deref(), Some("/a/1"));
+        assert_eq!(
+            programme.next(Source::Automation, at, &mut rng).as_deref(),
+            Some("/b/1")
+        );
+        assert_eq!(
+            programme
+                .next(Source::Automation, at + LEFT_OUT, &mut rng)
+                .as_deref(),
+            Some("/a/1")
+        );
     }
 }

@@ -28,7 +28,10 @@ impl Rotation {
     }
 
     fn after_last(&self, tracks: &[&str]) -> Option<String> {
-        let following = self.last.as_deref().and_then(|last| tracks.iter().find(|&&track| track > last));
+        let following = self
+            .last
+            .as_deref()
+            .and_then(|last| tracks.iter().find(|&&track| track > last));
         following.or(tracks.first()).map(|&track| track.to_owned())
     }
 
@@ -37,10 +40,15 @@ impl Rotation {
         if self.played.len() >= tracks.len() {
             self.played.clear();
             if tracks.len() > 1 {
-                self.played.extend(self.last.take().filter(|last| tracks.contains(&last.as_str())));
+                self.played
+                    .extend(self.last.take().filter(|last| tracks.contains(&last.as_str())));
             }
         }
-        let left: Vec<&str> = tracks.iter().copied().filter(|&track| !self.played.contains(track)).collect();
+        let left: Vec<&str> = tracks
+            .iter()
+            .copied()
+            .filter(|&track| !self.played.contains(track))
+            .collect();
         let drawn = (*left.choose(rng)?).to_owned();
         self.played.insert(drawn.clone());
         Some(drawn)
@@ -55,14 +63,19 @@ mod tests {
 
     fn draw(rotation: &mut Rotation, order: Order, tracks: &[&str], count: usize, seed: u64) -> Vec<String> {
         let mut rng = StdRng::seed_from_u64(seed);
-        (0..count).map(|_| rotation.next(order, tracks, &mut rng).unwrap()).collect()
+        (0..count)
+            .map(|_| rotation.next(order, tracks, &mut rng).unwrap())
+            .collect()
     }
 
     #[test]
     fn in_order_goes_round_and_follows_changes() {
         let mut rotation = Rotation::default();
         let order = Order::InOrder;
-        assert_eq!(draw(&mut rotation, order, &["a", "b", "c"], 4, 0), ["a", "b", "c", "a"]);
+        assert_eq!(
+            draw(&mut rotation, order, &["a", "b", "c"], 4, 0),
+            ["a", "b", "c", "a"]
+        );
         // The track just played vanished: the one after it is next, not the first.
         assert_eq!(draw(&mut rotation, order, &["b", "c"], 1, 0), ["b"]);
         assert_eq!(draw(&mut rotation, order, &["a", "b", "bb"], 2, 0), ["bb", "a"]);
@@ -82,7 +95,10 @@ mod tests {
         let mut first_of_round = HashSet::new();
         for seed in 0..200 {
             let drawn = draw(&mut Rotation::default(), Order::Shuffle, &tracks, 40, seed);
-            assert!(drawn.windows(2).all(|pair| pair[0] != pair[1]), "repeated at a seam: {drawn:?}");
+            assert!(
+                drawn.windows(2).all(|pair| pair[0] != pair[1]),
+                "repeated at a seam: {drawn:?}"
+            );
             let opening: HashSet<_> = drawn[..4].iter().collect();
             assert_eq!(opening.len(), 4, "{drawn:?}");
             // A track is never away for longer than the seam of two rounds allows.
@@ -96,7 +112,10 @@ mod tests {
 
     #[test]
     fn one_track_repeats() {
-        assert_eq!(draw(&mut Rotation::default(), Order::Shuffle, &["a"], 3, 0), ["a", "a", "a"]);
+        assert_eq!(
+            draw(&mut Rotation::default(), Order::Shuffle, &["a"], 3, 0),
+            ["a", "a", "a"]
+        );
     }
 
     #[test]

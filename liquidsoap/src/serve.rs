@@ -83,15 +83,31 @@ impl Serve {
         let playout = settings.borrow().playout.clone();
         self.write_radio_json(&playout)?;
         let outputs: Outputs = Arc::new(
-            playout.outputs.into_iter().map(|output| (output.path.clone(), Arc::new(Output::new(output)))).collect(),
+            playout
+                .outputs
+                .into_iter()
+                .map(|output| (output.path.clone(), Arc::new(Output::new(output))))
+                .collect(),
         );
         let metrics = Metrics::default();
         let (programme, changed) = (Shared::default(), Arc::new(Notify::new()));
-        let places = Places { run_dir: self.run_dir.clone(), playlists_dir: self.playlists_dir.clone() };
+        let places = Places {
+            run_dir: self.run_dir.clone(),
+            playlists_dir: self.playlists_dir.clone(),
+        };
         if let Some(cluster) = cluster {
-            tokio::spawn(library::keep_mirrors(cluster, places.clone(), settings.clone(), Arc::clone(&changed)));
+            tokio::spawn(library::keep_mirrors(
+                cluster,
+                places.clone(),
+                settings.clone(),
+                Arc::clone(&changed),
+            ));
         }
-        tokio::spawn(origins::feed_all(Arc::clone(&outputs), settings.clone(), metrics.clone()));
+        tokio::spawn(origins::feed_all(
+            Arc::clone(&outputs),
+            settings.clone(),
+            metrics.clone(),
+        ));
         let conductor = Conductor {
             control: self.addresses.control,
             places,
@@ -116,18 +132,28 @@ impl Serve {
             return Ok(None);
         }
         let client = agent::watch::connect().await?;
-        Ok(Some(Cluster { client, namespace: self.namespace.clone() }))
+        Ok(Some(Cluster {
+            client,
+            namespace: self.namespace.clone(),
+        }))
     }
 
     fn write_radio_json(&self, playout: &Playout) -> Result<(), Error> {
-        let Addresses { intake, next, control } = self.addresses;
+        let Addresses {
+            intake,
+            next,
+            control,
+        } = self.addresses;
         let radio = Radio {
             intake: intake.port(),
             next: next.port(),
             control: control.port(),
             outputs: &playout.outputs,
         };
-        radio.write(&self.run_dir).map_err(|cause| Error::RunDir { at: self.run_dir.clone(), cause })
+        radio.write(&self.run_dir).map_err(|cause| Error::RunDir {
+            at: self.run_dir.clone(),
+            cause,
+        })
     }
 
     async fn health(
@@ -138,8 +164,13 @@ impl Serve {
     ) -> Result<(), Error> {
         let registry = Arc::new(metrics.registry());
         let ready = Arc::new(move || metrics.ready(&settings.borrow().playout.origins, &outputs));
-        let listen = |cause| Error::Listen { address: self.health, cause };
-        agent::health::serve(self.health, registry, ready).await.map_err(listen)
+        let listen = |cause| Error::Listen {
+            address: self.health,
+            cause,
+        };
+        agent::health::serve(self.health, registry, ready)
+            .await
+            .map_err(listen)
     }
 }
 

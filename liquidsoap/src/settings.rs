@@ -70,9 +70,15 @@ pub fn start(
     secret: &str,
     mounted: &Path,
 ) -> Result<watch::Receiver<Arc<Settings>>, Error> {
-    let unreadable = |cause| Error::Unreadable { at: mounted.to_owned(), cause };
+    let unreadable = |cause| Error::Unreadable {
+        at: mounted.to_owned(),
+        cause,
+    };
     let playout = parse(&read_mounted(mounted).map_err(unreadable)?)?;
-    let (sender, receiver) = watch::channel(Arc::new(Settings { playout, previous_password: None }));
+    let (sender, receiver) = watch::channel(Arc::new(Settings {
+        playout,
+        previous_password: None,
+    }));
     match cluster {
         Some(Cluster { client, namespace }) => {
             let versions = follow(client, &namespace, Object::Secret(secret.to_owned()));
@@ -131,15 +137,20 @@ impl Settings {
         } else {
             Some(self.playout.source_password.clone())
         };
-        Self { playout, previous_password }
+        Self {
+            playout,
+            previous_password,
+        }
     }
 }
 
 fn parse(files: &Files) -> Result<Playout, Unusable> {
     let text = files.0.get(PLAYOUT_KEY).ok_or(Unusable::Missing)?;
     // serde's message may quote a value, and one of them is a password.
-    serde_json::from_slice(text)
-        .map_err(|failure| Unusable::Malformed { line: failure.line(), column: failure.column() })
+    serde_json::from_slice(text).map_err(|failure| Unusable::Malformed {
+        line: failure.line(),
+        column: failure.column(),
+    })
 }
 
 #[cfg(test)]
@@ -155,18 +166,30 @@ mod tests {
 
     #[test]
     fn remembers_one_password_back() {
-        let first = Settings { playout: playout("a"), previous_password: None };
+        let first = Settings {
+            playout: playout("a"),
+            previous_password: None,
+        };
         assert_eq!(first.followed_by(playout("a")), first);
         let second = first.followed_by(playout("b"));
         assert_eq!(second.previous_password.as_deref(), Some("a"));
         let same_again = second.followed_by(playout("b"));
         assert_eq!(same_again.previous_password.as_deref(), Some("a"));
-        assert_eq!(same_again.followed_by(playout("c")).previous_password.as_deref(), Some("b"));
+        assert_eq!(
+            same_again.followed_by(playout("c")).previous_password.as_deref(),
+            Some("b")
+        );
     }
 
     #[test]
     fn an_unusable_secret_is_not_quoted() {
-        let files = Files([(PLAYOUT_KEY.to_owned(), br#"{"sourcePassword": "hush", "origins": "hush"}"#.to_vec())].into());
+        let files = Files(
+            [(
+                PLAYOUT_KEY.to_owned(),
+                br#"{"sourcePassword": "hush", "origins": "hush"}"#.to_vec(),
+            )]
+            .into(),
+        );
         let said = parse(&files).unwrap_err().to_string();
         assert!(!said.contains("hush") && said.contains("line 1"), "{said}");
         assert!(parse(&Files(std::collections::BTreeMap::new())).is_err());

@@ -274,5 +274,4 @@ enum Renewal {
 }
 
 #[cfg(test)]
-#[path = "lease/tests.rs"]
 mod tests;

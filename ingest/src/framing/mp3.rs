@@ -51,7 +51,8 @@ impl Framer {
                 continue;
             }
             let header: [u8; HEADER] = self.waiting.get(..HEADER)?.try_into().ok()?;
-            let Some(frame) = Frame::read(header).filter(|frame| self.locked.is_none_or(|kind| kind == frame.kind))
+            let Some(frame) =
+                Frame::read(header).filter(|frame| self.locked.is_none_or(|kind| kind == frame.kind))
             else {
                 self.locked = None;
                 self.skip(1);
@@ -59,7 +60,11 @@ impl Framer {
             };
             if self.locked.is_none() {
                 // One header is four bytes of chance; the next one in its place is none.
-                let next: [u8; HEADER] = self.waiting.get(frame.length..frame.length + HEADER)?.try_into().ok()?;
+                let next: [u8; HEADER] = self
+                    .waiting
+                    .get(frame.length..frame.length + HEADER)?
+                    .try_into()
+                    .ok()?;
                 if Frame::read(next).is_none_or(|next| next.kind != frame.kind) {
                     self.skip(1);
                     continue;
@@ -69,7 +74,11 @@ impl Framer {
             }
             self.locked = Some(frame.kind);
             let bytes = self.waiting.split_to(frame.length).freeze();
-            return Some(Unit { bytes, link: Arc::clone(&self.link), joins: true });
+            return Some(Unit {
+                bytes,
+                link: Arc::clone(&self.link),
+                joins: true,
+            });
         }
     }
 
@@ -81,7 +90,9 @@ impl Framer {
 
 /// The whole length of an ID3v2 tag, whose size has seven bits a byte.
 fn tag_length(header: &[u8]) -> usize {
-    let size = header[6..TAG_HEADER].iter().fold(0, |size, &byte| (size << 7) | usize::from(byte & 0x7f));
+    let size = header[6..TAG_HEADER]
+        .iter()
+        .fold(0, |size, &byte| (size << 7) | usize::from(byte & 0x7f));
     TAG_HEADER + size
 }
 
@@ -121,7 +132,10 @@ impl Frame {
         let sample_rate = *[44_100, 48_000, 32_000].get(usize::from((b2 >> 2) & 3))? / divide;
         let padding = u32::from((b2 >> 1) & 1);
         let length = usize::try_from(samples * kbps * 1000 / sample_rate + padding).ok()?;
-        Some(Self { kind: Kind { version, sample_rate }, length })
+        Some(Self {
+            kind: Kind { version, sample_rate },
+            length,
+        })
     }
 }
 

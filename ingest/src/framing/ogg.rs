@@ -11,6 +11,7 @@ const FIXED: usize = 27;
 const CAPTURE: &[u8] = b"OggS";
 const CONTINUED: u8 = 1;
 const FIRST: u8 = 2;
+const LAST: u8 = 4;
 const KNOWN_FLAGS: u8 = 7;
 
 /// Headers above this (cover art in the comments) are not kept: such a link plays for those who were there at
@@ -129,7 +130,10 @@ impl Chain {
                 && self.streams.len() < MOST_STREAMS
                 && self.streams.iter().all(|&(known, _)| known != serial);
             if !joins_a_multiplex {
-                *self = Self { beginning: true, ..Self::default() };
+                *self = Self {
+                    beginning: true,
+                    ..Self::default()
+                };
             }
             self.streams.push((serial, header_packets(body(&page))));
         } else {
@@ -159,10 +163,22 @@ impl Chain {
         if self.streams.iter().any(|&(_, outstanding)| outstanding > 0) || self.header_bytes > MOST_HEADERS {
             return Taken::Stray;
         }
+        if self.link.is_none() && page[5] & LAST != 0 && body(&page).is_empty() {
+            // Liquidsoap opens with a link without audio; listeners need not begin twice.
+            return Taken::Stray;
+        }
         let headers = &mut self.headers;
-        let link = self.link.get_or_insert_with(|| Arc::new(Link { headers: std::mem::take(headers) }));
+        let link = self.link.get_or_insert_with(|| {
+            Arc::new(Link {
+                headers: std::mem::take(headers),
+            })
+        });
         let joins = page[5] & CONTINUED == 0;
-        Taken::Media(Unit { bytes: page, link: Arc::clone(link), joins })
+        Taken::Media(Unit {
+            bytes: page,
+            link: Arc::clone(link),
+            joins,
+        })
     }
 }
 

@@ -321,5 +321,4 @@ fn fingerprint<K: Serialize>(object: &K) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "apply_tests.rs"]
 mod tests;

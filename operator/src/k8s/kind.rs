@@ -251,5 +251,4 @@ pub fn key<K: Kind>(metadata: &ObjectMeta) -> (&'static str, String, String) {
 }
 
 #[cfg(test)]
-#[path = "kind_tests.rs"]
 mod tests;

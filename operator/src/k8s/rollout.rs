@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    fn deployment(generation: i64, wanted: i32, status: Value) -> Deployment {
+    fn deployment(generation: i64, wanted: i32, status: &Value) -> Deployment {
         let object = json!({
             "metadata": {"name": "radio-relay", "generation": generation},
             "spec": {"replicas": wanted, "selector": {}, "template": {}},
@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn unfinished(pods: &[Arc<Pod>]) -> Report {
-        match judge(&deployment(1, 1, json!({"observedGeneration": 1})), pods) {
+        match judge(&deployment(1, 1, &json!({"observedGeneration": 1})), pods) {
             Rollout::Unfinished(report) => report,
             Rollout::Complete => panic!("not complete"),
         }
@@ -227,9 +227,9 @@ mod tests {
     fn complete_means_all_pods_of_this_generation_and_no_others() {
         let full =
             json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3});
-        assert_eq!(judge(&deployment(2, 3, full.clone()), &[]), Rollout::Complete);
+        assert_eq!(judge(&deployment(2, 3, &full), &[]), Rollout::Complete);
         assert_eq!(
-            judge(&deployment(2, 0, json!({"observedGeneration": 2})), &[]),
+            judge(&deployment(2, 0, &json!({"observedGeneration": 2})), &[]),
             Rollout::Complete
         );
         for (field, value) in [
@@ -240,14 +240,14 @@ mod tests {
         ] {
             let mut status = full.clone();
             status[field] = json!(value);
-            let judged = judge(&deployment(2, 3, status), &[]);
+            let judged = judge(&deployment(2, 3, &status), &[]);
             assert!(
                 matches!(judged, Rollout::Unfinished(report) if report.reason == reason::PROGRESSING),
                 "{field}"
             );
         }
         assert!(matches!(
-            judge(&deployment(1, 1, Value::Null), &[]),
+            judge(&deployment(1, 1, &Value::Null), &[]),
             Rollout::Unfinished(_)
         ));
     }
@@ -257,7 +257,7 @@ mod tests {
         let conditions =
             json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
         let status = json!({"observedGeneration": 1, "conditions": conditions});
-        let Rollout::Unfinished(report) = judge(&deployment(1, 1, status.clone()), &[]) else {
+        let Rollout::Unfinished(report) = judge(&deployment(1, 1, &status), &[]) else {
             panic!()
         };
         assert_eq!(
@@ -265,7 +265,7 @@ mod tests {
             (State::Stalled, reason::PROGRESSING)
         );
         // Unless a newer generation is already on its way.
-        let Rollout::Unfinished(report) = judge(&deployment(2, 1, status), &[]) else {
+        let Rollout::Unfinished(report) = judge(&deployment(2, 1, &status), &[]) else {
             panic!()
         };
         assert_eq!(report.state, State::Reconciling);

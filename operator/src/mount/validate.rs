@@ -232,26 +232,26 @@ mod tests {
         type Break = fn(&mut Mount);
         let cases: [(&str, Break); 10] = [
             ("metadata.name", |mount| {
-                mount.metadata.name = Some("x".repeat(41))
+                mount.metadata.name = Some("x".repeat(41));
             }),
             ("spec.stationRef.name", |mount| {
-                mount.spec.station_ref.name = "../x".to_owned()
+                mount.spec.station_ref.name = "../x".to_owned();
             }),
             ("spec.path", |mount| mount.spec.path = "/live#{x}".to_owned()),
             ("spec.title", |mount| {
-                mount.spec.title = Some("a\u{0}b".to_owned())
+                mount.spec.title = Some("a\u{0}b".to_owned());
             }),
             ("spec.outputs", |mount| {
-                mount.spec.outputs[0].bitrate_kbps = Some(1)
+                mount.spec.outputs[0].bitrate_kbps = Some(1);
             }),
             ("spec.playlists", |mount| {
-                mount.spec.playlists[0].name = "UPPER".to_owned()
+                mount.spec.playlists[0].name = "UPPER".to_owned();
             }),
             ("spec.playlists", |mount| {
-                mount.spec.playlists[0].config_map = None
+                mount.spec.playlists[0].config_map = None;
             }),
             ("spec.playlists", |mount| {
-                mount.spec.playlists[1].name = "day".to_owned()
+                mount.spec.playlists[1].name = "day".to_owned();
             }),
             ("spec.playlists", |mount| {
                 mount.spec.playlists[1].volume.as_mut().unwrap().path = Some("../../etc".to_owned());

@@ -71,7 +71,8 @@ impl Kind for Station {
         let spec = validate::spec(self, &context.images)?;
         let fetched = fetch::fetch(&spec, context).await?;
         let valid = validate::validate(spec, &fetched);
-        let desired = build::build(&valid);
+        // Boxed: nine objects are too much to be carried along by every future above.
+        let desired = Box::new(build::build(&valid));
         let children = Applier {
             client: &context.client,
             stores: &context.stores,

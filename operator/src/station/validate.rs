@@ -134,23 +134,23 @@ mod tests {
         type Break = fn(&mut Station);
         let cases: [(&str, Break); 9] = [
             ("metadata.name", |station| {
-                station.metadata.name = Some("a.b".to_owned())
+                station.metadata.name = Some("a.b".to_owned());
             }),
             ("metadata", |station| station.metadata.uid = None),
             ("spec.title", |station| {
-                station.spec.title = "\"/><mount>".to_owned()
+                station.spec.title = "\"/><mount>".to_owned();
             }),
             ("spec.description", |station| {
-                station.spec.description = Some("#{x}".to_owned())
+                station.spec.description = Some("#{x}".to_owned());
             }),
             ("spec.genre", |station| {
-                station.spec.genre = Some("a\nb".to_owned())
+                station.spec.genre = Some("a\nb".to_owned());
             }),
             ("spec.website", |station| {
-                station.spec.website = Some("javascript:alert(1)".to_owned())
+                station.spec.website = Some("javascript:alert(1)".to_owned());
             }),
             ("spec.hostname", |station| {
-                station.spec.hostname = Some("a b".to_owned())
+                station.spec.hostname = Some("a b".to_owned());
             }),
             ("spec.icecast.image", |station| {
                 station.spec.icecast = Some(radio_crds::station::Icecast {

@@ -131,9 +131,12 @@ async fn an_equal_status_is_not_written() {
 
 #[tokio::test]
 async fn a_status_made_from_an_old_copy_is_not_forced_and_makes_no_event() {
-    let (result, api) = run(station(), &[], |asked| match asked.path.ends_with("/status") {
-        true => refusal(409, "Conflict"),
-        false => works(asked),
+    let (result, api) = run(station(), &[], |asked| {
+        if asked.path.ends_with("/status") {
+            refusal(409, "Conflict")
+        } else {
+            works(asked)
+        }
     })
     .await;
     assert_eq!(result.unwrap_err().class, Class::Wait(Duration::from_secs(1)));
