@@ -16,11 +16,12 @@ use playout_agent::origins;
 use playout_agent::output::Output;
 use playout_agent::settings::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-const OGG: &[u8] = include_bytes!("../emergency.ogg");
+/// Icecast makes other pages of Vorbis; of Opus it sends what it gets.
+const OPUS: &[u8] = include_bytes!("tone.opus");
 const PATIENCE: Duration = Duration::from_secs(20);
 const SOURCE_UID: u32 = 65_534;
 
@@ -169,6 +170,14 @@ async fn chunk(socket: &mut TcpStream, bytes: &[u8]) {
     socket.write_all(&framed).await.unwrap();
 }
 
+/// Sends a file slowly enough for Icecast to take it page by page.
+async fn paced(socket: &mut TcpStream, file: &[u8]) {
+    for piece in file.chunks(400) {
+        chunk(socket, piece).await;
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// A listener, past the answer's head.
 async fn listener(origin: SocketAddr, path: &str) -> TcpStream {
     let mut answered = None;
@@ -216,27 +225,30 @@ async fn a_dying_liquidsoap_is_a_gap_and_no_more() {
         return;
     };
     let playing = play(icecast.address, "hush", "/live.opus", Codec::Opus).await;
-    let file = Framer::ogg().push(OGG);
+    let file = Framer::ogg().push(OPUS);
+    let count = file.len();
 
     let mut first = liquidsoap(playing.intake, "/live.opus").await;
-    chunk(&mut first, OGG).await;
+    paced(&mut first, OPUS).await;
     let mut socket = listener(icecast.address, "/live.opus").await;
-    let mut framer = Framer::ogg();
-    let heard = hear(&mut socket, &mut framer, file.len()).await;
-    assert!(audio(&heard) == audio(&file), "every page, unchanged");
-
-    // Dies in the middle of a page, and comes back from the start.
-    chunk(&mut first, &OGG[..OGG.len() - 100]).await;
-    let cut = hear(&mut socket, &mut framer, file.len() - 1).await;
+    // It dies in the middle of a page, and comes back from the start.
+    paced(&mut first, &OPUS[..OPUS.len() - 100]).await;
     drop(first);
     let mut second = liquidsoap(playing.intake, "/live.opus").await;
-    chunk(&mut second, OGG).await;
-    let again = hear(&mut socket, &mut framer, file.len()).await;
-    assert!(audio(&again) == audio(&file), "every page, unchanged");
+    paced(&mut second, OPUS).await;
+    // Icecast holds some pages back until more come.
+    paced(&mut second, OPUS).await;
+
+    let mut framer = Framer::ogg();
+    let heard = hear(&mut socket, &mut framer, 3 * count - 1).await;
+    let (before, after) = heard.split_at(2 * count - 1);
     assert!(
-        !Arc::ptr_eq(&cut[0].link, &again[0].link) && again[0].link == file[0].link,
-        "its headers came first"
+        audio(before) == [audio(&file), audio(&file[..count - 1])].concat(),
+        "whole pages, unchanged"
     );
+    assert!(audio(&after[..count]) == audio(&file), "whole pages, unchanged");
+    assert_eq!(after[0].link, file[0].link, "the headers came again");
+    assert!(!Arc::ptr_eq(&after[0].link, &before[count].link));
     assert_eq!(framer.skipped(), 0, "no half page was heard");
     assert_eq!(playing.connects(), 1, "Icecast never noticed");
 }
@@ -282,12 +294,17 @@ async fn a_stuck_origin_stops_nobody() {
     let Some(icecast) = icecast("hush").await else {
         return;
     };
-    // Takes the source and then reads nothing at all.
-    let stuck = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stuck_at = stuck.local_addr().unwrap();
+    let stuck = TcpSocket::new_v4().unwrap();
+    stuck.set_recv_buffer_size(4096).unwrap();
+    stuck.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let stuck = stuck.listen(1).unwrap();
+    let stuck_line = Line {
+        origin: stuck.local_addr().unwrap().to_string(),
+        output: "/live.mp3".to_owned(),
+    };
     let playing = play(icecast.address, "hush", "/live.mp3", Codec::Mp3).await;
     let mut both = (*settings(icecast.address, "hush", None)).clone();
-    both.playout.origins.push(stuck_at.to_string());
+    both.playout.origins.push(stuck_line.origin.clone());
     playing.settings.send_replace(Arc::new(both));
     let frame = [[0xff, 0xfb, 0x90, 0x00].as_slice(), &[7; 413]].concat();
     let burst = frame.repeat(64);
@@ -299,18 +316,18 @@ async fn a_stuck_origin_stops_nobody() {
     let mut socket = listener(icecast.address, "/live.mp3").await;
     let mut framer = Framer::mp3();
     hear(&mut socket, &mut framer, 32).await;
-    let lost = playing
-        .metrics
-        .lost
-        .get_or_create(&Line {
-            origin: stuck_at.to_string(),
-            ..playing.line.clone()
-        })
-        .clone();
-    until("the stuck origin has lost some", async || {
+    // It takes the source and then reads nothing at all, for longer than its backlog lasts.
+    let sent = playing.metrics.sent.get_or_create(&stuck_line).clone();
+    let mut before = (u64::MAX, 0);
+    until("the stuck origin is far behind", async || {
         chunk(&mut fed, &burst).await;
         hear(&mut socket, &mut framer, 60).await;
-        lost.get() > 0
+        before = if sent.get() == before.0 {
+            (before.0, before.1 + 1)
+        } else {
+            (sent.get(), 0)
+        };
+        before.1 > 20
     })
     .await;
     assert_eq!(
@@ -319,4 +336,20 @@ async fn a_stuck_origin_stops_nobody() {
         "the other lost nothing"
     );
     assert_eq!(playing.connects(), 1);
+
+    // It reads again: some units are missing, and none is half.
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(taken.read_u8().await.unwrap());
+    }
+    let lost = playing.metrics.lost.get_or_create(&stuck_line).clone();
+    let mut late = Framer::mp3();
+    until("the loss is counted", async || {
+        hear(&mut taken, &mut late, 1).await;
+        lost.get() > 0
+    })
+    .await;
+    chunk(&mut fed, &burst).await;
+    hear(&mut taken, &mut late, 32).await;
+    assert_eq!(late.skipped(), 0);
 }
