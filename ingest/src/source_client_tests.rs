@@ -3,6 +3,8 @@
 use super::*;
 use tokio::net::TcpListener;
 
+type Expected = fn(&Error) -> bool;
+
 fn who() -> Credentials {
     Credentials {
         user: "source".to_owned(),
@@ -69,7 +71,7 @@ async fn tells_refusals_apart() {
             page(words)
         )
     };
-    let table: [(String, fn(&Error) -> bool); 6] = [
+    let table: [(String, Expected); 6] = [
         ("HTTP/1.0 401 Authentication Required\r\n\r\nno".to_owned(), |e| {
             matches!(e, Error::Unauthorized { .. })
         }),

@@ -90,7 +90,7 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Files {
-    /// Every key of this ConfigMap is a file.
+    /// Every key of this `ConfigMap` is a file.
     ConfigMap(String),
     /// A directory inside the pod, mounted from a volume claim.
     Directory(String),
@@ -100,7 +100,7 @@ pub enum Files {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Emergency {
-    /// The ConfigMap that holds it.
+    /// The `ConfigMap` that holds it.
     pub config_map: String,
     /// Its key.
     pub key: String,

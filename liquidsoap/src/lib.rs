@@ -1,7 +1,7 @@
 //! What runs beside Liquidsoap in a Mount's pod, and the configuration it shares with the operator.
 //!
 //! ```text
-//! Secret, ConfigMaps, volumes ──> settings, library ──> programme ──(next track?)── Liquidsoap
+//! Secret, `ConfigMap`s, volumes ──> settings, library ──> programme ──(next track?)── Liquidsoap
 //!                                                        │  conductor ──(cut, queue)──> │
 //!                          Icecast origins <── origins <── output <── intake <──(audio)─┘
 //! ```

@@ -1,4 +1,4 @@
-//! Which audio files there are: follows ConfigMaps into the run directory, scans directories. IO: API, file system.
+//! Which audio files there are: follows `ConfigMap`s into the run directory, scans directories. IO: API, file system.
 //!
 //! Directories are scanned, not watched: inotify sees nothing of what happens on a network file system.
 
@@ -24,7 +24,7 @@ const MOST_TRACKS: usize = 50_000;
 /// Where audio files are.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// Mirrors of ConfigMaps are kept below it.
+    /// Mirrors of `ConfigMap`s are kept below it.
     pub run_dir: PathBuf,
     /// Volumes are mounted below it; no playlist may be read from elsewhere.
     pub playlists_dir: PathBuf,
@@ -132,14 +132,14 @@ fn scan_into(directory: &Path, depth: usize, tracks: &mut BTreeSet<String>) -> i
     Ok(())
 }
 
-/// A ConfigMap that is mirrored, and what for.
+/// A `ConfigMap` that is mirrored, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Followed {
     Playlist { name: String, config_map: String },
     Emergency { config_map: String, key: String },
 }
 
-/// Keeps the mirrors of ConfigMaps as `settings` name them. `changed` is notified after each change. Never ends.
+/// Keeps the mirrors of `ConfigMap`s as `settings` name them. `changed` is notified after each change. Never ends.
 pub async fn keep_mirrors(
     cluster: Cluster,
     places: Places,
@@ -233,7 +233,7 @@ async fn keep_mirror(cluster: Cluster, places: Places, followed: Followed, chang
         match done {
             Ok(()) => tracing::info!(config_map, keys = content.0.len(), "its audio is in place"),
             Err(failure) => {
-                tracing::error!(config_map, %failure, "its audio could not be written to the run directory")
+                tracing::error!(config_map, %failure, "its audio could not be written to the run directory");
             }
         }
         changed.notify_one();
@@ -244,7 +244,7 @@ async fn keep_mirror(cluster: Cluster, places: Places, followed: Followed, chang
 mod tests {
     use super::*;
 
-    fn playout(from: serde_json::Value) -> Playout {
+    fn playout(from: &serde_json::Value) -> Playout {
         let mut playlist = serde_json::json!({"name": "p", "mode": "inOrder"});
         playlist
             .as_object_mut()
@@ -274,7 +274,7 @@ mod tests {
             playlists_dir: volume.path().to_owned(),
         };
         let at = volume.path().join("p");
-        let playout = playout(serde_json::json!({"directory": at}));
+        let playout = playout(&serde_json::json!({"directory": at}));
         let mut library = Library::default();
         assert!(names(&places, &playout, &mut library).is_empty(), "not there yet");
         fs::create_dir_all(at.join("album")).unwrap();
@@ -300,7 +300,7 @@ mod tests {
             playlists_dir: volume.path().to_owned(),
         };
         let at = volume.path().join("p");
-        let playout = playout(serde_json::json!({"directory": at}));
+        let playout = playout(&serde_json::json!({"directory": at}));
         let mut library = Library::default();
         fs::create_dir(&at).unwrap();
         fs::write(at.join("a.ogg"), "x").unwrap();
@@ -319,7 +319,7 @@ mod tests {
             playlists_dir: volume.path().to_owned(),
         };
         for hostile in ["/etc", "", "..", &format!("{}/../..", volume.path().display())] {
-            let playout = playout(serde_json::json!({"directory": hostile}));
+            let playout = playout(&serde_json::json!({"directory": hostile}));
             assert!(
                 names(&places, &playout, &mut Library::default()).is_empty(),
                 "{hostile}"

@@ -1,4 +1,4 @@
-//! Keeps a directory as a ConfigMap is: each key a file, replaced whole. IO: that directory only.
+//! Keeps a directory as a `ConfigMap` is: each key a file, replaced whole. IO: that directory only.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use agent::watch::Files;
 
-/// A ConfigMap holds one MiB at most; more than this did not come from one.
+/// A `ConfigMap` holds one MiB at most; more than this did not come from one.
 const MOST: usize = 2 << 20;
 const UNFINISHED: &str = ".unfinished";
 

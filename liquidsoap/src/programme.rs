@@ -10,7 +10,7 @@ use crate::config::Order;
 use crate::rotation::Rotation;
 
 /// How long a track that did not decode is left out: not for ever, as it may have been the volume that failed.
-const LEFT_OUT: Duration = Duration::from_secs(60);
+const LEFT_OUT: Duration = Duration::from_mins(1);
 
 /// One of the sources in `radio.liq` that play what this agent names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -180,12 +180,12 @@ mod tests {
         }
     }
 
-    fn cut(path: Option<&str>) -> Option<Cue> {
-        Some(Cue::Cut(path.map(str::to_owned)))
+    fn cut(path: Option<&str>) -> Cue {
+        Cue::Cut(path.map(str::to_owned))
     }
 
-    fn queue(path: Option<&str>) -> Option<Cue> {
-        Some(Cue::Queue(path.map(str::to_owned)))
+    fn queue(path: Option<&str>) -> Cue {
+        Cue::Queue(path.map(str::to_owned))
     }
 
     #[test]
@@ -200,32 +200,37 @@ mod tests {
                 "the playing file vanished",
                 both(),
                 now(Some("/d/0"), &["/d/2"]),
-                cut(Some("/d/1")),
+                Some(cut(Some("/d/1"))),
             ),
             (
                 "the next file vanished",
                 both(),
                 now(Some("/d/1"), &["/d/0"]),
-                queue(Some("/d/1")),
+                Some(queue(Some("/d/1"))),
             ),
             (
                 "a higher playlist has tracks again",
                 both(),
                 now(Some("/n/1"), &["/n/1"]),
-                cut(Some("/d/1")),
+                Some(cut(Some("/d/1"))),
             ),
             (
                 "the playlist became empty",
                 night(),
                 now(Some("/d/1"), &["/d/2"]),
-                cut(Some("/n/1")),
+                Some(cut(Some("/n/1"))),
             ),
-            ("all are empty", none(), now(Some("/d/1"), &["/d/2"]), cut(None)),
+            (
+                "all are empty",
+                none(),
+                now(Some("/d/1"), &["/d/2"]),
+                Some(cut(None)),
+            ),
             (
                 "all are empty, one is prepared",
                 none(),
                 now(None, &["/d/2"]),
-                queue(None),
+                Some(queue(None)),
             ),
         ];
         let mut rng = StdRng::seed_from_u64(0);
@@ -253,10 +258,13 @@ mod tests {
         let is = now(Some("/e/old"), &["/e/old"]);
         assert_eq!(
             programme.cue(Source::Emergency, &is, at, &mut rng),
-            cut(Some("/e/new"))
+            Some(cut(Some("/e/new")))
         );
         programme.update(vec![], None);
-        assert_eq!(programme.cue(Source::Emergency, &is, at, &mut rng), cut(None));
+        assert_eq!(
+            programme.cue(Source::Emergency, &is, at, &mut rng),
+            Some(cut(None))
+        );
     }
 
     #[test]

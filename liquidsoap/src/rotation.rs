@@ -32,7 +32,9 @@ impl Rotation {
             .last
             .as_deref()
             .and_then(|last| tracks.iter().find(|&&track| track > last));
-        following.or(tracks.first()).map(|&track| track.to_owned())
+        following
+            .or_else(|| tracks.first())
+            .map(|&track| track.to_owned())
     }
 
     fn drawn(&mut self, tracks: &[&str], rng: &mut impl Rng) -> Option<String> {

@@ -185,7 +185,7 @@ async fn asked_to_end() {
         }
         (Err(failure), _) | (_, Err(failure)) => {
             tracing::error!(%failure, "signals cannot be received; only SIGKILL ends the agent");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

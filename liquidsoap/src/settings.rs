@@ -85,9 +85,10 @@ pub fn start(
             tokio::spawn(async move {
                 let mut versions = std::pin::pin!(versions);
                 while let Some(version) = versions.next().await {
-                    match version {
-                        Some(files) => take(&sender, &files),
-                        None => tracing::warn!("the Secret is gone; going on with its last content"),
+                    if let Some(files) = version {
+                        take(&sender, &files);
+                    } else {
+                        tracing::warn!("the Secret is gone; going on with its last content");
                     }
                 }
             });

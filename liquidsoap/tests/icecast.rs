@@ -225,14 +225,14 @@ async fn a_dying_liquidsoap_is_a_gap_and_no_more() {
         return;
     };
     let playing = play(icecast.address, "hush", "/live.opus", Codec::Opus).await;
-    let file = Framer::ogg().push(OPUS);
-    let count = file.len();
+    let cut = &OPUS[..OPUS.len() - 300];
+    let (file, cut_file) = (Framer::ogg().push(OPUS), Framer::ogg().push(cut));
 
     let mut first = liquidsoap(playing.intake, "/live.opus").await;
     paced(&mut first, OPUS).await;
     let mut socket = listener(icecast.address, "/live.opus").await;
     // It dies in the middle of a page, and comes back from the start.
-    paced(&mut first, &OPUS[..OPUS.len() - 100]).await;
+    paced(&mut first, cut).await;
     drop(first);
     let mut second = liquidsoap(playing.intake, "/live.opus").await;
     paced(&mut second, OPUS).await;
@@ -240,15 +240,19 @@ async fn a_dying_liquidsoap_is_a_gap_and_no_more() {
     paced(&mut second, OPUS).await;
 
     let mut framer = Framer::ogg();
-    let heard = hear(&mut socket, &mut framer, 3 * count - 1).await;
-    let (before, after) = heard.split_at(2 * count - 1);
+    let until_death = file.len() + cut_file.len();
+    let heard = hear(&mut socket, &mut framer, until_death + file.len()).await;
+    let (before, after) = heard.split_at(until_death);
     assert!(
-        audio(before) == [audio(&file), audio(&file[..count - 1])].concat(),
+        audio(before) == [audio(&file), audio(&cut_file)].concat(),
         "whole pages, unchanged"
     );
-    assert!(audio(&after[..count]) == audio(&file), "whole pages, unchanged");
+    assert!(
+        audio(&after[..file.len()]) == audio(&file),
+        "whole pages, unchanged"
+    );
     assert_eq!(after[0].link, file[0].link, "the headers came again");
-    assert!(!Arc::ptr_eq(&after[0].link, &before[count].link));
+    assert!(!Arc::ptr_eq(&after[0].link, &before[until_death - 1].link));
     assert_eq!(framer.skipped(), 0, "no half page was heard");
     assert_eq!(playing.connects(), 1, "Icecast never noticed");
 }

@@ -24,9 +24,9 @@ pub struct Args {
     #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
     pub namespace: String,
 
-    /// Name of this replica.
-    #[arg(long, env = "POD_NAME", default_value = "radio-operator")]
-    pub name: String,
+    /// The pod this replica runs in; without one, it only shares the Lease.
+    #[arg(long, env = "POD_NAME")]
+    pub pod: Option<String>,
 
     /// Whether replicas agree on one that works. `off` only where there is never a second one.
     #[arg(long, env = "RADIO_LEASE", default_value = "on")]
@@ -35,6 +35,14 @@ pub struct Args {
     /// Address for /healthz, /readyz and /metrics.
     #[arg(long, env = "RADIO_HTTP", default_value = "0.0.0.0:8080")]
     pub http: SocketAddr,
+}
+
+impl Args {
+    /// What this replica is called in Events and logs.
+    #[must_use]
+    pub fn replica(&self) -> &str {
+        self.pod.as_deref().unwrap_or("radio-operator")
+    }
 }
 
 /// On or off.

@@ -50,6 +50,8 @@ enum Step {
 #[derive(Debug)]
 struct Election {
     me: String,
+    /// What the identities of all lives of our pod's container begin with.
+    pod: Option<String>,
     seen: Option<(Option<MicroTime>, String, Instant)>,
 }
 
@@ -63,7 +65,9 @@ impl Election {
         if holder == self.me {
             return Step::Renew;
         }
-        if holder.is_empty() {
+        // Two pods of one name never live at once, nor do two lives of one container: that holder is dead.
+        let former_life = self.pod.as_ref().is_some_and(|pod| holder.starts_with(pod));
+        if holder.is_empty() || former_life {
             return Step::Take;
         }
         let changed = self
@@ -132,13 +136,18 @@ pub struct Held {
 }
 
 impl Lease {
-    /// `replica` is made unique: a container that starts again is another one.
+    /// Each life of a pod's container has an identity of its own, so that a late write of the last one shows.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, replica: &str) -> Self {
-        let me = format!("{replica}_{:016x}", rand::random::<u64>());
+    pub fn new(client: Client, namespace: &str, pod: Option<&str>) -> Self {
+        let pod = pod.map(|pod| format!("{pod}_"));
+        let me = format!(
+            "{}{:016x}",
+            pod.as_deref().unwrap_or("replica_"),
+            rand::random::<u64>()
+        );
         Self {
             api: Api::namespaced(client, namespace),
-            election: Election { me, seen: None },
+            election: Election { me, pod, seen: None },
         }
     }
 

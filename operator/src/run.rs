@@ -129,7 +129,7 @@ async fn work(
 async fn lead(args: &Args, client: &Client) -> Option<Held> {
     match args.lease {
         Switch::On => Some(
-            Lease::new(client.clone(), &args.namespace, &args.name)
+            Lease::new(client.clone(), &args.namespace, args.pod.as_deref())
                 .acquire()
                 .await,
         ),
@@ -205,7 +205,7 @@ async fn control(
     let watches = follow(client, &stores, writers, &Queues { stations, mounts }, readiness);
     let reporter = Reporter {
         controller: MANAGED_BY.to_owned(),
-        instance: Some(args.name.clone()),
+        instance: Some(args.replica().to_owned()),
     };
     let context = Arc::new(Context {
         client: client.clone(),

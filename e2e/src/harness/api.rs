@@ -27,7 +27,13 @@ pub const KINDS: [(&str, &str, &str); 11] = [
 
 /// The API of one kind in one namespace, by group, version and kind.
 #[must_use]
-pub fn dynamic(client: &Client, namespace: &str, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
+pub fn dynamic(
+    client: &Client,
+    namespace: &str,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
@@ -36,7 +42,10 @@ pub fn dynamic(client: &Client, namespace: &str, group: &str, version: &str, kin
 pub async fn apply(client: &Client, namespace: &str, yaml: &str) -> Result<Vec<DynamicObject>> {
     let mut stored = Vec::new();
     for object in documents(yaml)? {
-        let types = object.types.as_ref().context("a document without apiVersion and kind")?;
+        let types = object
+            .types
+            .as_ref()
+            .context("a document without apiVersion and kind")?;
         let kind = GroupVersionKind::try_from(types)?;
         let api = dynamic(client, namespace, &kind.group, &kind.version, &kind.kind);
         let name = object.name_any();
@@ -78,7 +87,11 @@ pub struct Condition {
 /// The conditions of an object, none when there is no status yet.
 #[must_use]
 pub fn conditions(object: &DynamicObject) -> Vec<Condition> {
-    let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
+    let conditions = object
+        .data
+        .pointer("/status/conditions")
+        .cloned()
+        .unwrap_or_default();
     serde_json::from_value(conditions).unwrap_or_default()
 }
 
@@ -86,5 +99,7 @@ pub fn conditions(object: &DynamicObject) -> Vec<Condition> {
 #[must_use]
 pub fn condition(object: &DynamicObject, kind: &str) -> Option<Condition> {
     let generation = object.metadata.generation;
-    conditions(object).into_iter().find(|c| c.kind == kind && c.observed_generation == generation)
+    conditions(object)
+        .into_iter()
+        .find(|c| c.kind == kind && c.observed_generation == generation)
 }

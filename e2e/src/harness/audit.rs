@@ -52,8 +52,11 @@ pub fn writes(since: Timestamp) -> Result<Vec<Write>> {
     let mut writes = Vec::new();
     for line in BufReader::new(file).lines() {
         // The last line may be half written.
-        let Ok(write) = serde_json::from_str::<Write>(&line?) else { continue };
-        let changes = ["create", "update", "patch", "delete", "deletecollection"].contains(&write.verb.as_str());
+        let Ok(write) = serde_json::from_str::<Write>(&line?) else {
+            continue;
+        };
+        let changes =
+            ["create", "update", "patch", "delete", "deletecollection"].contains(&write.verb.as_str());
         if changes && write.request_received_timestamp >= since {
             writes.push(write);
         }

@@ -46,7 +46,12 @@ impl Stage {
     /// A `ConfigMap` with one track of one tone.
     pub async fn music(&self, config_map: &str, tone: Tone) -> Result<()> {
         let file = tempfile::NamedTempFile::new()?;
-        Track::of(tone).length(TRACK).codec(Codec::Opus).title("A test's tone").write(file.path()).await?;
+        Track::of(tone)
+            .length(TRACK)
+            .codec(Codec::Opus)
+            .title("A test's tone")
+            .write(file.path())
+            .await?;
         let track = STANDARD.encode(std::fs::read(file.path())?);
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map},
@@ -59,7 +64,9 @@ impl Stage {
     /// Merges JSON into an object.
     pub async fn merge(&self, kind: &str, name: &str, patch: serde_json::Value) -> Result<()> {
         let patch = Patch::Merge(patch);
-        self.kind(kind).patch(name, &PatchParams::default(), &patch).await?;
+        self.kind(kind)
+            .patch(name, &PatchParams::default(), &patch)
+            .await?;
         Ok(())
     }
 
@@ -76,10 +83,18 @@ impl Stage {
     pub async fn service(&self, name: &str, within: Duration) -> Result<SocketAddr> {
         let (address, _) = until(&format!("the Service {name}"), within, || async {
             let service = self.kind("Service").get(name).await.map_err(|e| e.to_string())?;
-            let ip = service.data.pointer("/spec/clusterIP").and_then(|ip| ip.as_str()?.parse().ok());
-            let port = service.data.pointer("/spec/ports/0/port").and_then(serde_json::Value::as_u64);
+            let ip = service
+                .data
+                .pointer("/spec/clusterIP")
+                .and_then(|ip| ip.as_str()?.parse().ok());
+            let port = service
+                .data
+                .pointer("/spec/ports/0/port")
+                .and_then(serde_json::Value::as_u64);
             let port = port.and_then(|port| u16::try_from(port).ok());
-            ip.zip(port).map(|(ip, port)| SocketAddr::new(ip, port)).ok_or_else(|| "it has no address".to_owned())
+            ip.zip(port)
+                .map(|(ip, port)| SocketAddr::new(ip, port))
+                .ok_or_else(|| "it has no address".to_owned())
         })
         .await?;
         Ok(address)
@@ -90,13 +105,19 @@ impl Stage {
         let begin = Instant::now();
         let address = self.service(&format!("{station}-listen"), within).await?;
         let left = within.saturating_sub(begin.elapsed());
-        let listener = Listener::to(&format!("http://{address}{path}")).dial(dial).patient(left).open().await;
+        let listener = Listener::to(&format!("http://{address}{path}"))
+            .dial(dial)
+            .patient(left)
+            .open()
+            .await;
         listener.with_context(|| format!("{path} of {station} was not on the air within {within:?}"))
     }
 }
 
 /// Connects from inside the local cluster's network.
 pub async fn dial(host: String, port: u16) -> std::io::Result<tokio::net::TcpStream> {
-    let ip = host.parse().map_err(|_| std::io::Error::other(format!("{host} is not an IP address")))?;
+    let ip = host
+        .parse()
+        .map_err(|_| std::io::Error::other(format!("{host} is not an IP address")))?;
     cluster::dial(SocketAddr::new(ip, port)).await
 }

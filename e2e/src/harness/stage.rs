@@ -41,7 +41,9 @@ where
     };
     let begin = Instant::now();
     let ended = tokio::spawn(test(stage.clone())).await;
-    let outcome = ended.map_err(|e| anyhow!("panicked: {e}")).and_then(|result| result);
+    let outcome = ended
+        .map_err(|e| anyhow!("panicked: {e}"))
+        .and_then(|result| result);
     println!("{name}: {:.1} s", begin.elapsed().as_secs_f32());
     if outcome.is_err() {
         eprintln!("{}", dump::namespace(&stage.client, &stage.namespace).await);
@@ -82,7 +84,9 @@ impl Stage {
         let object: Namespace = serde_json::from_value(json!({
             "metadata": {"name": namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
         }))?;
-        Api::all(client.clone()).create(&PostParams::default(), &object).await?;
+        Api::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await?;
         Ok(Self { client, namespace })
     }
 
@@ -102,7 +106,10 @@ impl Stage {
     #[must_use]
     pub fn kind(&self, kind: &str) -> Api<DynamicObject> {
         let (group, version, kind) =
-            api::KINDS.into_iter().find(|(_, _, k)| *k == kind).unwrap_or(("", "v1", "ConfigMap"));
+            api::KINDS
+                .into_iter()
+                .find(|(_, _, k)| *k == kind)
+                .unwrap_or(("", "v1", "ConfigMap"));
         api::dynamic(&self.client, &self.namespace, group, version, kind)
     }
 
@@ -114,34 +121,60 @@ impl Stage {
         within: Duration,
     ) -> Result<(api::Condition, Duration)> {
         let objects = self.kind(kind);
-        until(&format!("{kind} {name} to be {condition}={status}"), within, || async {
-            let object = objects.get(name).await.map_err(|e| e.to_string())?;
-            match api::condition(&object, condition) {
-                Some(found) if found.status == status => Ok(found),
-                Some(other) => Err(format!("{}={} {}: {}", other.kind, other.status, other.reason, other.message)),
-                None => Err(format!("no {condition} for generation {:?}", object.metadata.generation)),
-            }
-        })
+        until(
+            &format!("{kind} {name} to be {condition}={status}"),
+            within,
+            || async {
+                let object = objects.get(name).await.map_err(|e| e.to_string())?;
+                match api::condition(&object, condition) {
+                    Some(found) if found.status == status => Ok(found),
+                    Some(other) => Err(format!(
+                        "{}={} {}: {}",
+                        other.kind, other.status, other.reason, other.message
+                    )),
+                    None => Err(format!(
+                        "no {condition} for generation {:?}",
+                        object.metadata.generation
+                    )),
+                }
+            },
+        )
         .await
     }
 
     /// `Ready=True` for the present generation.
     pub async fn await_ready(&self, kind: &str, name: &str, within: Duration) -> Result<Duration> {
-        Ok(self.await_condition((kind, name), ("Ready", "True"), within).await?.1)
+        Ok(self
+            .await_condition((kind, name), ("Ready", "True"), within)
+            .await?
+            .1)
     }
 
     /// `Ready=False` with this reason; returns the sentence a person reads.
-    pub async fn await_not_ready(&self, kind: &str, name: &str, reason: &str, within: Duration) -> Result<String> {
+    pub async fn await_not_ready(
+        &self,
+        kind: &str,
+        name: &str,
+        reason: &str,
+        within: Duration,
+    ) -> Result<String> {
         let objects = self.kind(kind);
-        let (message, _) = until(&format!("{kind} {name} to be Ready=False {reason}"), within, || async {
-            let object = objects.get(name).await.map_err(|e| e.to_string())?;
-            let found = api::condition(&object, "Ready").ok_or("no Ready condition yet")?;
-            if found.status == "False" && found.reason == reason {
-                Ok(found.message)
-            } else {
-                Err(format!("Ready={} {}: {}", found.status, found.reason, found.message))
-            }
-        })
+        let (message, _) = until(
+            &format!("{kind} {name} to be Ready=False {reason}"),
+            within,
+            || async {
+                let object = objects.get(name).await.map_err(|e| e.to_string())?;
+                let found = api::condition(&object, "Ready").ok_or("no Ready condition yet")?;
+                if found.status == "False" && found.reason == reason {
+                    Ok(found.message)
+                } else {
+                    Err(format!(
+                        "Ready={} {}: {}",
+                        found.status, found.reason, found.message
+                    ))
+                }
+            },
+        )
         .await?;
         Ok(message)
     }
@@ -163,7 +196,10 @@ impl Stage {
             for object in api.list(&ListParams::default()).await? {
                 let name = object.name_any();
                 if name != "default" && name != "kube-root-ca.crt" {
-                    versions.push((format!("{kind}/{name}"), object.resource_version().unwrap_or_default()));
+                    versions.push((
+                        format!("{kind}/{name}"),
+                        object.resource_version().unwrap_or_default(),
+                    ));
                 }
             }
         }
@@ -173,15 +209,24 @@ impl Stage {
 
     /// The name of the one running pod of a component (`origin`, `relay`, `playout`).
     pub async fn pod(&self, labels: &str) -> Result<String> {
-        let running = ListParams::default().labels(labels).fields("status.phase=Running");
-        let (name, _) = until(&format!("one running pod of {labels}"), Duration::from_secs(20), || async {
-            let pods = self.kind("Pod").list(&running).await.map_err(|e| e.to_string())?;
-            let living: Vec<_> = pods.iter().filter(|p| p.metadata.deletion_timestamp.is_none()).collect();
-            match living.as_slice() {
-                [pod] => Ok(pod.name_any()),
-                pods => Err(format!("{} pods", pods.len())),
-            }
-        })
+        let running = ListParams::default()
+            .labels(labels)
+            .fields("status.phase=Running");
+        let (name, _) = until(
+            &format!("one running pod of {labels}"),
+            Duration::from_secs(20),
+            || async {
+                let pods = self.kind("Pod").list(&running).await.map_err(|e| e.to_string())?;
+                let living: Vec<_> = pods
+                    .iter()
+                    .filter(|p| p.metadata.deletion_timestamp.is_none())
+                    .collect();
+                match living.as_slice() {
+                    [pod] => Ok(pod.name_any()),
+                    pods => Err(format!("{} pods", pods.len())),
+                }
+            },
+        )
         .await?;
         Ok(name)
     }

@@ -10,7 +10,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Looks until `look` finds something; the last reason why not is part of the error.
 ///
 /// Returns what was found and how long that took.
-pub async fn until<T, Fut>(what: &str, within: Duration, mut look: impl FnMut() -> Fut) -> Result<(T, Duration)>
+pub async fn until<T, Fut>(
+    what: &str,
+    within: Duration,
+    mut look: impl FnMut() -> Fut,
+) -> Result<(T, Duration)>
 where
     Fut: Future<Output = Result<T, String>>,
 {
@@ -21,7 +25,10 @@ where
             Err(why_not) => why_not,
         };
         if begin.elapsed() > within {
-            bail!("waited {:.1} s for {what}; at last: {why_not}", within.as_secs_f32());
+            bail!(
+                "waited {:.1} s for {what}; at last: {why_not}",
+                within.as_secs_f32()
+            );
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -42,12 +49,17 @@ mod tests {
         })
         .await
         .unwrap_err();
-        assert_eq!(error.to_string(), format!("waited 0.1 s for the show; at last: look {looks}"));
+        assert_eq!(
+            error.to_string(),
+            format!("waited 0.1 s for the show; at last: look {looks}")
+        );
     }
 
     #[tokio::test]
     async fn returns_at_the_first_success() {
-        let (found, took) = until("it", Duration::from_secs(5), || async { Ok(7) }).await.unwrap();
+        let (found, took) = until("it", Duration::from_secs(5), || async { Ok(7) })
+            .await
+            .unwrap();
         assert_eq!(found, 7);
         assert!(took < Duration::from_millis(50));
     }

@@ -32,10 +32,26 @@ pub enum Extent {
 pub fn everything(table: &mut Table) {
     let offline = table.run("format", None, &mut cargo(&["fmt", "--all", "--check"]))
         && table.call("Debian packages", debian_packages)
-        && table.run("build", None, &mut cargo(&["build", "--workspace", "--all-targets"]))
-        && table.run("unit tests", None, &mut cargo(&["test", "--workspace", "--exclude", "e2e"]))
-        && table.run("unit tests of e2e", None, &mut cargo(&["test", "--package", "e2e", "--lib", "--test", "sound"]))
-        && table.run("clippy", None, &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        && table.run(
+            "build",
+            None,
+            &mut cargo(&["build", "--workspace", "--all-targets"]),
+        )
+        && table.run(
+            "unit tests",
+            None,
+            &mut cargo(&["test", "--workspace", "--exclude", "e2e"]),
+        )
+        && table.run(
+            "unit tests of e2e",
+            None,
+            &mut cargo(&["test", "--package", "e2e", "--lib", "--test", "sound"]),
+        )
+        && table.run(
+            "clippy",
+            None,
+            &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        )
         && dependencies(table);
     if !offline {
         return;
@@ -50,9 +66,15 @@ pub fn everything(table: &mut Table) {
 
 /// End-to-end tests by the beginning of their names, area by area.
 pub fn promises(table: &mut Table, name: &str, extent: Extent) {
-    let areas = AREAS.iter().filter(|area| name.starts_with(area.prefix) || area.prefix.starts_with(name));
+    let areas = AREAS
+        .iter()
+        .filter(|area| name.starts_with(area.prefix) || area.prefix.starts_with(name));
     for area in areas {
-        let filter = if name.len() > area.prefix.len() { name } else { area.prefix };
+        let filter = if name.len() > area.prefix.len() {
+            name
+        } else {
+            area.prefix
+        };
         let mut tests = cargo(&["test", "--package", "e2e", "--test", "promises", "--", filter]);
         tests.args(["--test-threads", AT_ONCE, "--nocapture"]);
         if extent == Extent::Full {
@@ -80,7 +102,13 @@ fn dependencies(table: &mut Table) -> bool {
     let root = cache().join("tools");
     let tool = root.join("bin/cargo-deny");
     let installed = tool.exists() || {
-        let mut install = cargo(&["install", "cargo-deny", "--locked", "--no-default-features", "--quiet"]);
+        let mut install = cargo(&[
+            "install",
+            "cargo-deny",
+            "--locked",
+            "--no-default-features",
+            "--quiet",
+        ]);
         install.args(["--version", CARGO_DENY, "--root"]).arg(&root);
         table.run("install cargo-deny", None, &mut install)
     };

@@ -34,13 +34,25 @@ impl Table {
     /// Begins the table; what `make` spent on building this program is its first row.
     #[must_use]
     pub fn begin() -> Self {
-        let spent = env::var("RADIO_STARTED").ok().and_then(|at| at.parse::<u64>().ok()).and_then(|at| {
-            let started = UNIX_EPOCH + Duration::from_secs(at);
-            SystemTime::now().duration_since(started).ok()
-        });
+        let spent = env::var("RADIO_STARTED")
+            .ok()
+            .and_then(|at| at.parse::<u64>().ok())
+            .and_then(|at| {
+                let started = UNIX_EPOCH + Duration::from_secs(at);
+                SystemTime::now().duration_since(started).ok()
+            });
         let took = spent.unwrap_or_default();
-        let row = Row { name: "build of this program".to_owned(), took, budget: None, fault: None };
-        Self { begin: Instant::now(), rows: vec![row], counted: Counted::default() }
+        let row = Row {
+            name: "build of this program".to_owned(),
+            took,
+            budget: None,
+            fault: None,
+        };
+        Self {
+            begin: Instant::now(),
+            rows: vec![row],
+            counted: Counted::default(),
+        }
     }
 
     /// Runs a command, shows its output, counts its tests; over budget is a failure.
@@ -53,7 +65,9 @@ impl Table {
         let took = begin.elapsed();
         let fault = match outcome {
             Err(error) => Some(format!("{error:#}")),
-            Ok(()) => budget.filter(|budget| took > *budget).map(|_| "over its budget".to_owned()),
+            Ok(()) => budget
+                .filter(|budget| took > *budget)
+                .map(|_| "over its budget".to_owned()),
         };
         self.row(name, took, budget, fault)
     }
@@ -71,13 +85,20 @@ impl Table {
         if let Some(fault) = &fault {
             println!("==== {name} FAILED: {fault}");
         }
-        self.rows.push(Row { name: name.to_owned(), took, budget, fault });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            took,
+            budget,
+            fault,
+        });
         good
     }
 
     fn watch(&mut self, command: &mut Command) -> Result<()> {
-        let mut child =
-            command.stdout(Stdio::piped()).spawn().with_context(|| format!("{command:?} did not start"))?;
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{command:?} did not start"))?;
         let output = child.stdout.take().context("no output to read")?;
         for line in BufReader::new(output).lines() {
             let line = line?;
@@ -99,14 +120,31 @@ impl Table {
     pub fn end(self) -> Result<()> {
         println!("\n{:<44} {:>8} {:>8}", "where the time went", "s", "budget");
         for row in &self.rows {
-            let budget = row.budget.map_or_else(String::new, |b| format!("{}", b.as_secs()));
-            let fault = row.fault.as_ref().map_or_else(String::new, |f| format!("  FAILED: {f}"));
-            println!("{:<44} {:>8.1} {:>8}{fault}", row.name, row.took.as_secs_f32(), budget);
+            let budget = row
+                .budget
+                .map_or_else(String::new, |b| format!("{}", b.as_secs()));
+            let fault = row
+                .fault
+                .as_ref()
+                .map_or_else(String::new, |f| format!("  FAILED: {f}"));
+            println!(
+                "{:<44} {:>8.1} {:>8}{fault}",
+                row.name,
+                row.took.as_secs_f32(),
+                budget
+            );
         }
         let build = self.rows.first().map_or(Duration::ZERO, |row| row.took);
-        println!("{:<44} {:>8.1}", "in all", (self.begin.elapsed() + build).as_secs_f32());
+        println!(
+            "{:<44} {:>8.1}",
+            "in all",
+            (self.begin.elapsed() + build).as_secs_f32()
+        );
         let faults = self.rows.iter().filter(|row| row.fault.is_some()).count();
-        println!("\nsuite: {} passed, {} failed", self.counted.passed, self.counted.failed);
+        println!(
+            "\nsuite: {} passed, {} failed",
+            self.counted.passed, self.counted.failed
+        );
         if faults > 0 {
             bail!("{faults} of {} steps failed", self.rows.len());
         }
@@ -124,7 +162,10 @@ fn closing_line(line: &str) -> Option<Counted> {
         let (before, _) = rest.split_once(word)?;
         before.trim_end().rsplit(' ').next()?.parse().ok()
     };
-    Some(Counted { passed: number_before("passed")?, failed: number_before("failed")? })
+    Some(Counted {
+        passed: number_before("passed")?,
+        failed: number_before("failed")?,
+    })
 }
 
 #[cfg(test)]
@@ -134,7 +175,13 @@ mod tests {
     #[test]
     fn counts_closing_lines() {
         let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.1s";
-        assert_eq!(closing_line(line), Some(Counted { passed: 12, failed: 3 }));
+        assert_eq!(
+            closing_line(line),
+            Some(Counted {
+                passed: 12,
+                failed: 3
+            })
+        );
         assert_eq!(closing_line("12 passed; 3 failed"), None);
         assert_eq!(closing_line("test result: odd"), None);
     }
@@ -144,7 +191,13 @@ mod tests {
         let mut table = Table::begin();
         assert!(table.run("good", None, &mut Command::new("true")));
         assert!(!table.run("bad", None, &mut Command::new("false")));
-        assert!(table.end().unwrap_err().to_string().contains("1 of 3 steps failed"));
+        assert!(
+            table
+                .end()
+                .unwrap_err()
+                .to_string()
+                .contains("1 of 3 steps failed")
+        );
 
         let mut table = Table::begin();
         table.run("good", None, &mut Command::new("true"));

@@ -16,7 +16,10 @@ async fn ground_operator_killed_changes_nothing_for_listeners() {
     play("operator", |stage| async move {
         stage.on_air().await?;
         let listeners = listeners(&stage).await?;
-        let operator = Stage { namespace: "radio-system".to_owned(), ..stage.clone() };
+        let operator = Stage {
+            namespace: "radio-system".to_owned(),
+            ..stage.clone()
+        };
         let pod = operator.pod("app.kubernetes.io/name=radio-operator").await?;
         let ended = verbs::kill_process(&operator.namespace, &pod, "operator", "radio-operator").await?;
         ensure!(ended > 0, "no operator process was found");
@@ -24,11 +27,21 @@ async fn ground_operator_killed_changes_nothing_for_listeners() {
         // Only a living operator can do this, so it also is the wait for its return.
         stage.apply(&mount("second", "fm")).await?;
         let healed = stage.await_ready("Mount", "second", 4 * ON_AIR).await?;
-        println!("ground: operator killed: a Mount made meanwhile is ready after {:.1} s", healed.as_secs_f32());
+        println!(
+            "ground: operator killed: a Mount made meanwhile is ready after {:.1} s",
+            healed.as_secs_f32()
+        );
         for listener in &listeners {
             let gap = listener.longest_gap(GapKind::NoBytes);
-            ensure!(listener.disconnects().is_empty() && gap < Duration::from_secs(2), "{}", listener.report());
-            println!("ground: operator killed: 0 disconnects, longest pause {} ms", gap.as_millis());
+            ensure!(
+                listener.disconnects().is_empty() && gap < Duration::from_secs(2),
+                "{}",
+                listener.report()
+            );
+            println!(
+                "ground: operator killed: 0 disconnects, longest pause {} ms",
+                gap.as_millis()
+            );
         }
         Ok(())
     })
@@ -59,15 +72,31 @@ async fn silence_then_music(listener: &Listener, killed: Instant, round: u32) ->
     let dead = killed + Duration::from_secs(1);
     let (gap, _) = e2e::harness::until("the gap of the kill to end", 2 * BACK, || async {
         let gaps = listener.gaps(Duration::from_millis(300));
-        let gap = gaps.into_iter().find(|gap| gap.at + gap.length > killed && gap.at < dead);
+        let gap = gaps
+            .into_iter()
+            .find(|gap| gap.at + gap.length > killed && gap.at < dead);
         let gap = gap.ok_or_else(|| format!("no gap: {}", listener.report()))?;
-        let music = listener.spans_since(gap.at + gap.length).iter().any(|span| span.tone == PLAYLIST);
-        if music { Ok(gap) } else { Err(format!("no music yet: {}", listener.report())) }
+        let music = listener
+            .spans_since(gap.at + gap.length)
+            .iter()
+            .any(|span| span.tone == PLAYLIST);
+        if music {
+            Ok(gap)
+        } else {
+            Err(format!("no music yet: {}", listener.report()))
+        }
     })
     .await?;
-    println!("ground: Liquidsoap killed, round {round}: audio back after {} ms, 0 disconnects", gap.ms());
+    println!(
+        "ground: Liquidsoap killed, round {round}: audio back after {} ms, 0 disconnects",
+        gap.ms()
+    );
     ensure!(gap.length <= BACK, "audio was away for {} ms", gap.ms());
-    ensure!(listener.disconnects().is_empty(), "a listener was disconnected: {}", listener.report());
+    ensure!(
+        listener.disconnects().is_empty(),
+        "a listener was disconnected: {}",
+        listener.report()
+    );
     Ok(())
 }
 

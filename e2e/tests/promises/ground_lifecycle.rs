@@ -23,13 +23,28 @@ async fn ground_kubectl_wait_is_right_after_create_and_edit() {
         kubectl_wait(&stage, "mount/live").await?;
         let before = stage.pod("app.kubernetes.io/component=playout").await?;
 
-        stage.merge("Mount", "live", json!({"spec": {"outputs": [{"name": "mp3", "codec": "mp3"}]}})).await?;
+        stage
+            .merge(
+                "Mount",
+                "live",
+                json!({"spec": {"outputs": [{"name": "mp3", "codec": "mp3"}]}}),
+            )
+            .await?;
         kubectl_wait(&stage, "mount/live").await?;
         let after = stage.pod("app.kubernetes.io/component=playout").await?;
-        ensure!(before != after, "Ready was said while the pod with the old outputs was still the running one");
+        ensure!(
+            before != after,
+            "Ready was said while the pod with the old outputs was still the running one"
+        );
         let mount = stage.kind("Mount").get("live").await?;
-        let observed = mount.data.pointer("/status/observedGeneration").and_then(serde_json::Value::as_i64);
-        ensure!(observed == mount.metadata.generation, "status speaks of generation {observed:?}");
+        let observed = mount
+            .data
+            .pointer("/status/observedGeneration")
+            .and_then(serde_json::Value::as_i64);
+        ensure!(
+            observed == mount.metadata.generation,
+            "status speaks of generation {observed:?}"
+        );
         let listener = stage.listen("fm", "/live.mp3", ON_AIR).await?;
         listener.await_tone(PLAYLIST, ON_AIR).await?;
         Ok(())
@@ -39,10 +54,21 @@ async fn ground_kubectl_wait_is_right_after_create_and_edit() {
 
 async fn kubectl_wait(stage: &Stage, object: &str) -> Result<()> {
     let places = Places::find()?;
-    let Output { status, stdout, stderr } = Command::new(places.visible.join("bin/kubectl"))
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(places.visible.join("bin/kubectl"))
         .arg("--kubeconfig")
         .arg(places.kubeconfig())
-        .args(["--namespace", &stage.namespace, "wait", "--for=condition=Ready", "--timeout=60s", object])
+        .args([
+            "--namespace",
+            &stage.namespace,
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=60s",
+            object,
+        ])
         .output()
         .await
         .context("kubectl did not start")?;
@@ -61,19 +87,40 @@ async fn ground_idle_station_writes_nothing_and_delete_leaves_nothing() {
         let since = Timestamp::now();
         // Time itself is what is tested here.
         tokio::time::sleep(IDLE).await;
-        ensure!(stage.versions().await? == settled, "a resourceVersion changed after a second apply or while idle");
+        ensure!(
+            stage.versions().await? == settled,
+            "a resourceVersion changed after a second apply or while idle"
+        );
         let writes = audit::writes(since)?;
-        ensure!(writes.iter().any(|w| w.object_ref.resource == "leases"), "the audit log is not being written");
-        let mine: Vec<_> = writes.iter().filter(|w| w.object_ref.namespace == stage.namespace).collect();
-        println!("ground: writes in {} idle seconds: {}", IDLE.as_secs(), mine.len());
+        ensure!(
+            writes.iter().any(|w| w.object_ref.resource == "leases"),
+            "the audit log is not being written"
+        );
+        let mine: Vec<_> = writes
+            .iter()
+            .filter(|w| w.object_ref.namespace == stage.namespace)
+            .collect();
+        println!(
+            "ground: writes in {} idle seconds: {}",
+            IDLE.as_secs(),
+            mine.len()
+        );
         ensure!(mine.is_empty(), "writes while idle: {mine:#?}");
 
         stage.delete("Mount", "live").await?;
         stage.delete("Station", "fm").await?;
         let (_, took) = until("no child to be left", Duration::from_secs(60), || async {
             let left = stage.versions().await.map_err(|e| e.to_string())?;
-            let left: Vec<_> = left.into_iter().map(|(name, _)| name).filter(|n| n != "ConfigMap/music").collect();
-            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+            let left: Vec<_> = left
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|n| n != "ConfigMap/music")
+                .collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(left.join(", "))
+            }
         })
         .await?;
         println!("ground: nothing left {:.1} s after delete", took.as_secs_f32());
@@ -88,7 +135,11 @@ async fn settled(stage: &Stage) -> Result<Vec<(String, String)>> {
         let before = stage.versions().await.map_err(|e| e.to_string())?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let after = stage.versions().await.map_err(|e| e.to_string())?;
-        if before == after { Ok(after) } else { Err("versions still change".to_owned()) }
+        if before == after {
+            Ok(after)
+        } else {
+            Err("versions still change".to_owned())
+        }
     })
     .await?;
     Ok(versions)
@@ -97,13 +148,25 @@ async fn settled(stage: &Stage) -> Result<Vec<(String, String)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn ground_children_are_never_taken_from_others() {
     play("taken", |stage| async move {
-        stage.apply("{apiVersion: v1, kind: Service, metadata: {name: fm-listen}, spec: {ports: [{port: 80}]}}").await?;
+        stage
+            .apply(
+                "{apiVersion: v1, kind: Service, metadata: {name: fm-listen}, spec: {ports: [{port: 80}]}}",
+            )
+            .await?;
         stage.apply(&station("fm")).await?;
-        let message = stage.await_not_ready("Station", "fm", "NameTaken", ON_AIR).await?;
+        let message = stage
+            .await_not_ready("Station", "fm", "NameTaken", ON_AIR)
+            .await?;
         println!("ground: foreign Service: {message}");
-        ensure!(message.contains("fm-listen"), "the sentence does not name the Service: {message}");
+        ensure!(
+            message.contains("fm-listen"),
+            "the sentence does not name the Service: {message}"
+        );
         let service = stage.kind("Service").get("fm-listen").await?;
-        ensure!(service.owner_references().is_empty(), "the foreign Service was taken over");
+        ensure!(
+            service.owner_references().is_empty(),
+            "the foreign Service was taken over"
+        );
         stage.delete("Service", "fm-listen").await?;
         stage.await_ready("Station", "fm", 4 * ON_AIR).await?;
         Ok(())

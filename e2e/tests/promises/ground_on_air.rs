@@ -13,8 +13,14 @@ async fn ground_applied_is_audible_within_15_s() {
         stage.music("music", PLAYLIST).await?;
         let applied = Instant::now();
         stage.apply(&(station("fm") + &mount("live", "fm"))).await?;
-        let (opus, mp3) = tokio::join!(heard(&stage, "/live.opus", applied), heard(&stage, "/live.mp3", applied));
-        println!("ground: applied to audible: opus {:.1} s, mp3 {:.1} s", opus?, mp3?);
+        let (opus, mp3) = tokio::join!(
+            heard(&stage, "/live.opus", applied),
+            heard(&stage, "/live.mp3", applied)
+        );
+        println!(
+            "ground: applied to audible: opus {:.1} s, mp3 {:.1} s",
+            opus?, mp3?
+        );
         stage.await_ready("Station", "fm", ON_AIR).await?;
         stage.await_ready("Mount", "live", ON_AIR).await?;
         Ok(())
@@ -35,14 +41,23 @@ async fn ground_a_title_arrives_intact() {
     play("title", |stage| async move {
         stage.music("music", PLAYLIST).await?;
         stage.apply(&(station("fm") + &mount("live", "fm"))).await?;
-        stage.merge("Station", "fm", json!({"spec": {"title": TITLE, "genre": "dub & techno"}})).await?;
+        stage
+            .merge(
+                "Station",
+                "fm",
+                json!({"spec": {"title": TITLE, "genre": "dub & techno"}}),
+            )
+            .await?;
         stage.await_ready("Mount", "live", 4 * ON_AIR).await?;
         for path in ["/live.opus", "/live.mp3"] {
             let listener = stage.listen("fm", path, ON_AIR).await?;
             listener.await_tone(PLAYLIST, ON_AIR).await?;
             let name = listener.header("icy-name").unwrap_or_default();
             ensure!(name == TITLE, "{path} is called {name:?}");
-            ensure!(listener.header("icy-genre").as_deref() == Some("dub & techno"), "genre of {path}");
+            ensure!(
+                listener.header("icy-genre").as_deref() == Some("dub & techno"),
+                "genre of {path}"
+            );
         }
         Ok(())
     })

@@ -24,14 +24,37 @@ async fn ground_playlist_removed_is_bridged() {
             listener.await_tone(PLAYLIST, ON_AIR).await?;
         }
         let removed = Instant::now();
-        stage.merge("ConfigMap", "music", json!({"binaryData": null})).await?;
-        switched(&listeners, removed, EMERGENCY, SWITCH, "ConfigMap emptied -> emergency").await?;
+        stage
+            .merge("ConfigMap", "music", json!({"binaryData": null}))
+            .await?;
+        switched(
+            &listeners,
+            removed,
+            EMERGENCY,
+            SWITCH,
+            "ConfigMap emptied -> emergency",
+        )
+        .await?;
         let returned = Instant::now();
         stage.music("music", PLAYLIST).await?;
-        switched(&listeners, returned, PLAYLIST, BACK, "ConfigMap filled -> playlist").await?;
+        switched(
+            &listeners,
+            returned,
+            PLAYLIST,
+            BACK,
+            "ConfigMap filled -> playlist",
+        )
+        .await?;
         let removed = Instant::now();
         stage.delete("ConfigMap", "music").await?;
-        switched(&listeners, removed, EMERGENCY, SWITCH, "ConfigMap deleted -> emergency").await?;
+        switched(
+            &listeners,
+            removed,
+            EMERGENCY,
+            SWITCH,
+            "ConfigMap deleted -> emergency",
+        )
+        .await?;
         uninterrupted(&listeners)
     })
     .await;
@@ -44,17 +67,35 @@ async fn ground_file_on_a_volume_removed_is_bridged() {
         let mounted = mount("live", "fm").replace("configMap: {name: music}", "volume: {claimName: music}");
         stage.apply(&(station("fm") + &mounted)).await?;
         let listeners = [stage.listen("fm", "/live.mp3", 4 * ON_AIR).await?];
-        listeners[0].await_tone(EMERGENCY, ON_AIR).await.context("an empty volume plays the emergency audio")?;
+        listeners[0]
+            .await_tone(EMERGENCY, ON_AIR)
+            .await
+            .context("an empty volume plays the emergency audio")?;
 
         let file = folder(&stage).await?.join("tone.opus");
-        let beside = file.with_extension("part");
-        Track::of(PLAYLIST).codec(Codec::Opus).length(Duration::from_secs(30)).write(&beside).await?;
+        // Beside the volume's folder, not in it: half a file in there is a track like any other.
+        let beside = file
+            .parent()
+            .context("a volume without a folder")?
+            .with_extension("part");
+        Track::of(PLAYLIST)
+            .codec(Codec::Opus)
+            .length(Duration::from_secs(30))
+            .write(&beside)
+            .await?;
         let added = Instant::now();
         std::fs::rename(&beside, &file)?;
         switched(&listeners, added, PLAYLIST, BACK, "file added -> playlist").await?;
         let removed = Instant::now();
         std::fs::remove_file(&file)?;
-        switched(&listeners, removed, EMERGENCY, SWITCH, "file removed -> emergency").await?;
+        switched(
+            &listeners,
+            removed,
+            EMERGENCY,
+            SWITCH,
+            "file removed -> emergency",
+        )
+        .await?;
         uninterrupted(&listeners)
     })
     .await;
@@ -69,11 +110,21 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 100Mi}}}
 
 /// Where the local cluster keeps the claim's files on this host.
 async fn folder(stage: &Stage) -> Result<PathBuf> {
-    let claims = e2e::harness::api::dynamic(&stage.client, &stage.namespace, "", "v1", "PersistentVolumeClaim");
+    let claims =
+        e2e::harness::api::dynamic(&stage.client, &stage.namespace, "", "v1", "PersistentVolumeClaim");
     let claim = claims.get("music").await?;
-    let volume = claim.data.pointer("/spec/volumeName").and_then(|v| v.as_str()).context("the claim is not bound")?;
-    let volumes: kube::Api<k8s_openapi::api::core::v1::PersistentVolume> = kube::Api::all(stage.client.clone());
-    let spec = volumes.get(volume).await?.spec.context("a volume without a spec")?;
+    let volume = claim
+        .data
+        .pointer("/spec/volumeName")
+        .and_then(|v| v.as_str())
+        .context("the claim is not bound")?;
+    let volumes: kube::Api<k8s_openapi::api::core::v1::PersistentVolume> =
+        kube::Api::all(stage.client.clone());
+    let spec = volumes
+        .get(volume)
+        .await?
+        .spec
+        .context("a volume without a spec")?;
     let path = spec.local.map(|l| l.path).or(spec.host_path.map(|h| h.path));
     Ok(PathBuf::from(path.context("not a local volume")?))
 }
@@ -86,7 +137,10 @@ async fn switched(
     what: &str,
 ) -> Result<()> {
     for listener in listeners {
-        let after = listener.await_tone_since(event, tone, within).await.with_context(|| what.to_owned())?;
+        let after = listener
+            .await_tone_since(event, tone, within)
+            .await
+            .with_context(|| what.to_owned())?;
         println!("ground: {what}: {} ms", after.as_millis());
     }
     Ok(())
@@ -94,9 +148,18 @@ async fn switched(
 
 fn uninterrupted(listeners: &[Listener]) -> Result<()> {
     for listener in listeners {
-        ensure!(listener.disconnects().is_empty(), "a listener was disconnected: {}", listener.report());
+        ensure!(
+            listener.disconnects().is_empty(),
+            "a listener was disconnected: {}",
+            listener.report()
+        );
         let silence = listener.longest_gap(GapKind::Silence);
-        ensure!(silence < SWITCH, "{} ms of silence: {}", silence.as_millis(), listener.report());
+        ensure!(
+            silence < SWITCH,
+            "{} ms of silence: {}",
+            silence.as_millis(),
+            listener.report()
+        );
     }
     Ok(())
 }

@@ -88,7 +88,7 @@ impl Framer {
     }
 }
 
-/// The whole length of an ID3v2 tag, whose size has seven bits a byte.
+/// The whole length of an ID3 tag, whose size has seven bits a byte.
 fn tag_length(header: &[u8]) -> usize {
     let size = header[6..TAG_HEADER]
         .iter()

@@ -58,12 +58,11 @@ impl Framer {
             self.skip_to_capture();
             match page_length(&self.waiting) {
                 Length::NotYet => return None,
-                Length::NoPage => self.skip(1),
                 Length::Is(length) if self.waiting.len() < length => return None,
                 Length::Is(length) if checksum_is_right(&self.waiting[..length]) => {
                     return Some(self.waiting.split_to(length).freeze());
                 }
-                Length::Is(_) => self.skip(1),
+                Length::NoPage | Length::Is(_) => self.skip(1),
             }
         }
     }

@@ -204,7 +204,7 @@ fn a_page_that_begins_inside_a_packet_cannot_be_joined() {
 #[test]
 fn comments_may_take_many_pages() {
     // A packet that goes on has a last lacing value of 255 and no end in its page.
-    let full = [7; 255 * 200];
+    let full = vec![7; 255 * 200];
     let continued = |flags| {
         let mut page = page(5, flags, &[&full]);
         page[26] -= 1;
@@ -253,7 +253,7 @@ fn memory_is_bounded_whatever_comes() {
         .concat()
         .repeat(2000);
     let endless_comments = {
-        let full = [7; 255 * 200];
+        let full = vec![7; 255 * 200];
         [
             page(5, FIRST, &[b"OpusHead"]),
             page(5, 0, &[&full[1..]]).repeat(1),
@@ -283,7 +283,7 @@ fn memory_is_bounded_whatever_comes() {
 
 #[test]
 fn headers_that_are_too_large_are_not_kept() {
-    let full = [7; 255 * 200];
+    let full = vec![7; 255 * 200];
     let mut stream = page(5, FIRST, &[b"\x7fFLAC\x01\x00\x00\x40"]);
     for _ in 0..0x40 {
         stream.extend(page(5, 0, &[&full[1..]]));

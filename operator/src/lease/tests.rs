@@ -3,6 +3,7 @@ use super::*;
 fn election(me: &str) -> Election {
     Election {
         me: me.to_owned(),
+        pod: None,
         seen: None,
     }
 }
@@ -30,6 +31,17 @@ fn nobody_holds_it() {
     assert_eq!(election("a").step(None, now), Step::Create);
     assert_eq!(election("a").step(Some(&lease("", 0)), now), Step::Take);
     assert_eq!(election("a").step(Some(&lease("a", 0)), now), Step::Renew);
+}
+
+#[test]
+fn a_former_life_of_the_same_pod_is_dead() {
+    let mut second = Election {
+        pod: Some("operator-x1_".to_owned()),
+        ..election("operator-x1_2")
+    };
+    let now = Instant::now();
+    assert_eq!(second.step(Some(&lease("operator-x1_1", 1)), now), Step::Take);
+    assert_eq!(second.step(Some(&lease("operator-x12_1", 1)), now), Step::StandBy);
 }
 
 #[test]
