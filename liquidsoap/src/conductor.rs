@@ -75,7 +75,10 @@ pub struct Conductor {
 impl Conductor {
     /// Never ends.
     pub async fn conduct(self) {
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        // Liquidsoap closes a connection after its answer; a cue sent into that moment would be lost.
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build_http();
         let mut library = Library::default();
         loop {
             let began = Instant::now();

@@ -1,6 +1,8 @@
 //! Audio from the intake to a listener of a real Icecast, through what may die on the way. Runs where `icecast2` is
 //! on PATH (not as root: Icecast refuses).
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,7 +25,7 @@ use tokio::time::{sleep, timeout};
 /// Icecast makes other pages of Vorbis; of Opus it sends what it gets.
 const OPUS: &[u8] = include_bytes!("tone.opus");
 const PATIENCE: Duration = Duration::from_secs(20);
-const SOURCE_UID: u32 = 65_534;
+const NOBODY: u32 = 65_534;
 
 struct Icecast {
     process: Child,
@@ -76,7 +78,7 @@ async fn start(address: SocketAddr, directory: &Path, password: &str) -> Option<
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     if std::fs::metadata(&file).unwrap().uid() == 0 {
-        command.uid(SOURCE_UID).gid(SOURCE_UID);
+        command.uid(NOBODY).gid(SOURCE_UID);
     }
     let process = match command.spawn() {
         Ok(process) => process,

@@ -74,7 +74,7 @@ pub async fn build(
 ) -> Result<Images> {
     check(repository, rooms)?;
     progress.say("cargo build");
-    let programs = programs(repository, rooms, progress).await?;
+    let programs = programs(repository, progress).await?;
     let mut images = Images::new();
     for room in rooms {
         let program = programs
@@ -94,19 +94,18 @@ pub async fn build(
     Ok(images)
 }
 
-/// Builds the crates of the rooms; gives back their programs by crate.
-async fn programs(
-    repository: &Path,
-    rooms: &[&Room],
-    progress: &Progress,
-) -> Result<BTreeMap<String, PathBuf>> {
+/// Builds all programs; gives them back by crate. The whole workspace, always: cargo picks a dependency's features by the
+/// packages that are asked for, and asking for a few would build kube a second time.
+async fn programs(repository: &Path, progress: &Progress) -> Result<BTreeMap<String, PathBuf>> {
     let mut cargo = Command::new("cargo");
     cargo
-        .args(["build", "--bins", "--message-format=json-render-diagnostics"])
+        .args([
+            "build",
+            "--workspace",
+            "--bins",
+            "--message-format=json-render-diagnostics",
+        ])
         .current_dir(repository);
-    for room in rooms {
-        cargo.args(["--package", room.package]);
-    }
     Ok(executables(&command::capture(&mut cargo, progress).await?))
 }
 

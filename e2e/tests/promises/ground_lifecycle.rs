@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use serde_json::json;
 use tokio::process::Command;
 
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ground_kubectl_wait_is_right_after_create_and_edit() {
@@ -109,7 +109,7 @@ async fn ground_idle_station_writes_nothing_and_delete_leaves_nothing() {
 
         stage.delete("Mount", "live").await?;
         stage.delete("Station", "fm").await?;
-        let (_, took) = until("no child to be left", Duration::from_secs(60), || async {
+        let ((), took) = until("no child to be left", Duration::from_mins(1), || async {
             let left = stage.versions().await.map_err(|e| e.to_string())?;
             let left: Vec<_> = left
                 .into_iter()

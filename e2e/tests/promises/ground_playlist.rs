@@ -125,7 +125,10 @@ async fn folder(stage: &Stage) -> Result<PathBuf> {
         .await?
         .spec
         .context("a volume without a spec")?;
-    let path = spec.local.map(|l| l.path).or(spec.host_path.map(|h| h.path));
+    let path = spec
+        .local
+        .map(|l| l.path)
+        .or_else(|| spec.host_path.map(|h| h.path));
     Ok(PathBuf::from(path.context("not a local volume")?))
 }
 
