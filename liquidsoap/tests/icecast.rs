@@ -78,7 +78,7 @@ async fn start(address: SocketAddr, directory: &Path, password: &str) -> Option<
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     if std::fs::metadata(&file).unwrap().uid() == 0 {
-        command.uid(NOBODY).gid(SOURCE_UID);
+        command.uid(NOBODY).gid(NOBODY);
     }
     let process = match command.spawn() {
         Ok(process) => process,

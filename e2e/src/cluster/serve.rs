@@ -1,5 +1,9 @@
 //! The one background process of our own: the doors from the host, and the provisioner of volumes. Does IO.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::doors::{self, Door};
@@ -13,7 +17,7 @@ pub const NAME: &str = "serve";
 /// Starts it, if it does not run yet, and gives back the API server's port on the host.
 pub async fn ensure(places: &Places) -> Result<u16> {
     let port = choose_port(places)?;
-    let program = std::env::current_exe()?;
+    let program = program(places)?;
     let service = Service {
         name: NAME.into(),
         arguments: vec!["serve".into(), "--api-port".into(), port.to_string()],
@@ -26,6 +30,18 @@ pub async fn ensure(places: &Places) -> Result<u16> {
     };
     processes::ensure(&places.records(), &service).await?;
     Ok(port)
+}
+
+/// This program, copied: cargo replaces its own file whenever it builds, also in the middle of `cluster up`.
+fn program(places: &Places) -> Result<PathBuf> {
+    let this = fs::read("/proc/self/exe")?;
+    let copy = places.state.join("bin/cluster");
+    if fs::read(&copy).ok().as_ref() != Some(&this) {
+        fs::create_dir_all(places.state.join("bin"))?;
+        cache::write(&copy, this)?;
+        fs::set_permissions(&copy, Permissions::from_mode(0o755))?;
+    }
+    Ok(copy)
 }
 
 /// Keeps the doors and the volumes, until it is ended.
@@ -45,7 +61,7 @@ pub async fn serve(places: &Places, api_port: u16) -> Result<()> {
 /// The port this cluster has, or the usual one, or any that is free.
 fn choose_port(places: &Places) -> Result<u16> {
     let file = places.run.join("api-port");
-    let kept = std::fs::read_to_string(&file)
+    let kept = fs::read_to_string(&file)
         .ok()
         .and_then(|text| text.trim().parse().ok());
     let ours = processes::is_running(&places.records(), NAME);
