@@ -21,6 +21,9 @@ pub const EMERGENCY: Tone = Tone::Hz(220);
 /// From `apply` to on the air; the promise of the Ground issue.
 pub const ON_AIR: Duration = Duration::from_secs(15);
 
+/// The title of every track of a test; it has what gets lost on the way.
+pub const TITLE: &str = "Drei Töne 🎧 & \"more\"";
+
 const TRACK: Duration = Duration::from_secs(20);
 
 /// A Station with nothing but its title.
@@ -49,7 +52,7 @@ impl Stage {
         Track::of(tone)
             .length(TRACK)
             .codec(Codec::Opus)
-            .title("A test's tone")
+            .title(TITLE)
             .write(file.path())
             .await?;
         let track = STANDARD.encode(std::fs::read(file.path())?);
@@ -107,6 +110,7 @@ impl Stage {
         let left = within.saturating_sub(begin.elapsed());
         let listener = Listener::to(&format!("http://{address}{path}"))
             .dial(dial)
+            .titles()
             .patient(left)
             .open()
             .await;

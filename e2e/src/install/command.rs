@@ -8,6 +8,20 @@ use tokio::process::Command;
 
 use crate::steps::Progress;
 
+/// cargo as from a shell. Started by `cargo run`, we have the variables of our own crate in the environment, and ring's build
+/// script is run again, with all that depends on it, whenever `CARGO_MANIFEST_DIR` differs.
+#[must_use]
+pub fn cargo() -> std::process::Command {
+    let mut cargo = std::process::Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 /// How much of a failed program's words goes into the error.
 const LINES_KEPT: usize = 20;
 

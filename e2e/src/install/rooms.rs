@@ -97,7 +97,7 @@ pub async fn build(
 /// Builds all programs; gives them back by crate. The whole workspace, always: cargo picks a dependency's features by the
 /// packages that are asked for, and asking for a few would build kube a second time.
 async fn programs(repository: &Path, progress: &Progress) -> Result<BTreeMap<String, PathBuf>> {
-    let mut cargo = Command::new("cargo");
+    let mut cargo = Command::from(command::cargo());
     cargo
         .args([
             "build",

@@ -1,7 +1,6 @@
 //! What each `make` target runs, in order.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::budgets::AREAS;
 use super::table::Table;
 use crate::cluster::Places;
-use crate::install::apt;
+use crate::install::{apt, command};
 use crate::steps::Steps;
 
 /// Pinned: another version may find other faults in the same tree.
@@ -153,7 +152,7 @@ fn dependencies(table: &mut Table) -> bool {
 }
 
 fn cargo(args: &[&str]) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    let mut command = command::cargo();
     command.args(args);
     command
 }

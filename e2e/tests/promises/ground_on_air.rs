@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use e2e::harness::radio::{ON_AIR, PLAYLIST, mount, station};
+use e2e::harness::radio::{ON_AIR, PLAYLIST, TITLE, mount, station};
 use e2e::harness::{Stage, play};
 use serde_json::json;
 
@@ -37,7 +37,7 @@ async fn heard(stage: &Stage, path: &str, applied: Instant) -> Result<f32> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ground_a_title_arrives_intact() {
-    const TITLE: &str = r#"Nachtflug 🌙 "live" & more's"#;
+    const NAME: &str = r#"Nachtflug 🌙 "live" & more's"#;
     play("title", |stage| async move {
         stage.music("music", PLAYLIST).await?;
         stage.apply(&(station("fm") + &mount("live", "fm"))).await?;
@@ -45,7 +45,7 @@ async fn ground_a_title_arrives_intact() {
             .merge(
                 "Station",
                 "fm",
-                json!({"spec": {"title": TITLE, "genre": "dub & techno"}}),
+                json!({"spec": {"title": NAME, "genre": "dub & techno"}}),
             )
             .await?;
         stage.await_ready("Mount", "live", 4 * ON_AIR).await?;
@@ -53,11 +53,12 @@ async fn ground_a_title_arrives_intact() {
             let listener = stage.listen("fm", path, ON_AIR).await?;
             listener.await_tone(PLAYLIST, ON_AIR).await?;
             let name = listener.header("icy-name").unwrap_or_default();
-            ensure!(name == TITLE, "{path} is called {name:?}");
+            ensure!(name == NAME, "{path} is called {name:?}");
             ensure!(
                 listener.header("icy-genre").as_deref() == Some("dub & techno"),
                 "genre of {path}"
             );
+            listener.await_title(TITLE, ON_AIR).await?;
         }
         Ok(())
     })

@@ -84,12 +84,14 @@ fn relay(relay: &Relay) -> Element {
         .value("on-demand", "0")
 }
 
-/// `public` is always said: otherwise the source decides, and Liquidsoap's default is to tell directories.
+/// `public` is always said: otherwise the source decides, and Liquidsoap's default is to tell directories. So is the
+/// charset: Xiph reads MP3 titles as ISO 8859-1 without it, whatever the source says.
 fn stream(stream: &Stream) -> Element {
     Element::new("mount")
         .attribute("type", "normal")
         .value("mount-name", stream.path.as_str())
         .value("public", "0")
+        .value("charset", "UTF-8")
 }
 
 fn paths() -> Element {
