@@ -11,7 +11,7 @@ use super::command;
 use crate::steps::Progress;
 
 /// Each package, and a file that is there once it is installed.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("buildah", "/usr/bin/buildah"),
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
     ("containerd", "/usr/bin/containerd"),
@@ -21,9 +21,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("ffmpeg", "/usr/bin/ffmpeg"),
     ("icecast2", "/usr/bin/icecast2"),
     ("iproute2", "/usr/sbin/ip"),
-    ("libnginx-mod-rtmp", "/usr/lib/nginx/modules/ngx_rtmp_module.so"),
     ("nftables", "/usr/sbin/nft"),
-    ("nginx-light", "/usr/sbin/nginx"),
     ("runc", "/usr/sbin/runc"),
 ];
 
