@@ -31,7 +31,9 @@ impl Supervised {
     fn start(dir: &Path, program: &str, reload_on: Option<&Path>) -> Self {
         let said = dir.join("said");
         fs::write(&said, "").unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keep-alive"));
+        // Under nohup SIGHUP is ignored, and a shell cannot trap what was ignored when it started.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_keep-alive")]);
         command.args(["/bin/sh", "-c", program, "program"]).arg(&said);
         if let Some(file) = reload_on {
             command.env("RELOAD_ON", file);
