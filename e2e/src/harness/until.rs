@@ -41,7 +41,7 @@ mod tests {
     #[tokio::test]
     async fn tells_what_was_missing_at_last() {
         let mut looks = 0;
-        let within = Duration::from_millis(150);
+        let within = Duration::from_millis(300);
         let error = until("the show", within, || {
             looks += 1;
             let look = looks;
@@ -51,7 +51,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("waited 0.1 s for the show; at last: look {looks}")
+            format!("waited 0.3 s for the show; at last: look {looks}")
         );
     }
 
