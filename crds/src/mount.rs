@@ -146,7 +146,7 @@ pub struct Playlist {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<ConfigMapRef>,
 
-    /// The directory the audio files are in. Either this or `configMap`.
+    /// The directory the audio files are in. Either this or `configMap`. Another volume restarts the Mount's pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<VolumeRef>,
 }

@@ -1,12 +1,14 @@
 //! What one playout pod is told: the operator writes it into the Mount's Secret, playout-agent reads it. No IO.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The key of [`Playout`] in the Secret `<mount>-playout`.
 pub const PLAYOUT_KEY: &str = "playout.json";
 
-/// Everything the playout pod of one Mount needs to know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Everything the playout pod of one Mount needs to know. Its `Debug` is without the password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Playout {
     /// What listeners read about the stream.
@@ -22,6 +24,18 @@ pub struct Playout {
     /// What is heard when nothing else can play; absent: the audio in the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emergency: Option<Emergency>,
+}
+
+impl fmt::Debug for Playout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Playout")
+            .field("about", &self.about)
+            .field("origins", &self.origins)
+            .field("outputs", &self.outputs)
+            .field("playlists", &self.playlists)
+            .field("emergency", &self.emergency)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Stream headers, shown by players.

@@ -78,13 +78,13 @@ impl Feeding {
         loop {
             let first = joinable(&mut units).await;
             match self.connect().await {
-                Ok((source, credentials)) => {
+                Ok(source) => {
                     tracing::info!(origin, output, "the origin takes it");
                     said.clear();
                     pause = Duration::ZERO;
                     self.metrics.connects.get_or_create(&self.line).inc();
                     self.metrics.connected.get_or_create(&self.line).set(1);
-                    let why = self.stream(source, &credentials, first, &mut units).await;
+                    let why = self.stream(source, first, &mut units).await;
                     self.metrics.connected.get_or_create(&self.line).set(0);
                     tracing::warn!(origin, output, why, "the origin has gone; connecting again");
                 }
@@ -110,26 +110,31 @@ impl Feeding {
         }
     }
 
-    async fn connect(&self) -> Result<(Source, Credentials), Error> {
+    async fn connect(&self) -> Result<Source, Error> {
         let settings = Arc::clone(&self.settings.borrow());
-        let login = |password: &str| Credentials {
-            user: "source".to_owned(),
-            password: password.to_owned(),
-        };
         let (target, about) = (self.target(), self.about(&settings));
-        let current = login(&settings.playout.source_password);
         match (
-            Source::connect(&target, &current, &about).await,
-            &settings.previous_password,
+            Source::connect(&target, &current(&settings), &about).await,
+            previous(&settings),
         ) {
+            // The origin has not read the new password yet.
             (Err(Error::Unauthorized { .. }), Some(previous)) => {
-                // The origin has not read the new password yet.
-                let previous = login(previous);
-                Source::connect(&target, &previous, &about)
-                    .await
-                    .map(|source| (source, previous))
+                Source::connect(&target, &previous, &about).await
             }
-            (connected, _) => connected.map(|source| (source, current)),
+            (connected, _) => connected,
+        }
+    }
+
+    /// Like a connection, but later: the password may have changed since.
+    async fn tell(&self, title: &str) -> Result<(), Error> {
+        let settings = Arc::clone(&self.settings.borrow());
+        let target = self.target();
+        match (
+            set_title(&target, &current(&settings), title).await,
+            previous(&settings),
+        ) {
+            (Err(Error::Unauthorized { .. }), Some(previous)) => set_title(&target, &previous, title).await,
+            (told, _) => told,
         }
     }
 
@@ -156,16 +161,10 @@ impl Feeding {
         }
     }
 
-    async fn stream(
-        &self,
-        source: Source,
-        credentials: &Credentials,
-        first: Unit,
-        units: &mut Receiver<Unit>,
-    ) -> String {
+    async fn stream(&self, source: Source, first: Unit, units: &mut Receiver<Unit>) -> String {
         tokio::select! {
             why = self.send(source, first, units) => why,
-            never = self.tell_titles(credentials) => match never {},
+            never = self.tell_titles() => match never {},
         }
     }
 
@@ -216,7 +215,7 @@ impl Feeding {
         Ok(())
     }
 
-    async fn tell_titles(&self, credentials: &Credentials) -> Infallible {
+    async fn tell_titles(&self) -> Infallible {
         if self.output.config.codec == Codec::Opus {
             // Its titles are in the stream.
             return std::future::pending().await;
@@ -225,7 +224,7 @@ impl Feeding {
         loop {
             let title = titles.borrow_and_update().clone();
             if let Some(title) = title
-                && let Err(failure) = set_title(&self.target(), credentials, &title).await
+                && let Err(failure) = self.tell(&title).await
             {
                 tracing::debug!(%failure, "a title was not taken; trying again");
                 // A newer title is worth trying at once.
@@ -238,6 +237,21 @@ impl Feeding {
                 return std::future::pending().await;
             }
         }
+    }
+}
+
+fn current(settings: &Settings) -> Credentials {
+    login(&settings.playout.source_password)
+}
+
+fn previous(settings: &Settings) -> Option<Credentials> {
+    settings.previous_password.as_deref().map(login)
+}
+
+fn login(password: &str) -> Credentials {
+    Credentials {
+        user: "source".to_owned(),
+        password: password.to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
 
 use crate::conductor::Conductor;
 use crate::config::Playout;
@@ -64,6 +65,9 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    /// A part that runs for ever did not.
+    #[error("a part of the agent broke off{}", .0.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Broken(Option<JoinError>),
     /// A socket.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -95,15 +99,16 @@ impl Serve {
             run_dir: self.run_dir.clone(),
             playlists_dir: self.playlists_dir.clone(),
         };
+        let mut parts = JoinSet::new();
         if let Some(cluster) = cluster {
-            tokio::spawn(library::keep_mirrors(
+            parts.spawn(library::keep_mirrors(
                 cluster,
                 places.clone(),
                 settings.clone(),
                 Arc::clone(&changed),
             ));
         }
-        tokio::spawn(origins::feed_all(
+        parts.spawn(origins::feed_all(
             Arc::clone(&outputs),
             settings.clone(),
             metrics.clone(),
@@ -116,13 +121,14 @@ impl Serve {
             settings: settings.clone(),
             metrics: metrics.clone(),
         };
-        tokio::spawn(conductor.conduct());
+        parts.spawn(conductor.conduct());
         let next = next::routes(programme, metrics.clone());
         tokio::select! {
             ended = listen(self.addresses.intake, intake::routes(Arc::clone(&outputs))) => ended,
             ended = listen(self.addresses.next, next) => ended,
             ended = self.health(outputs, settings, metrics) => ended,
             () = asked_to_end() => Ok(()),
+            Some(ended) = parts.join_next() => Err(Error::Broken(ended.err())),
         }
     }
 

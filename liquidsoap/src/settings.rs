@@ -1,5 +1,6 @@
 //! What the Mount's Secret says, now and whenever it changes. IO: the mounted Secret, then the Kubernetes API.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +16,20 @@ use crate::config::{PLAYOUT_KEY, Playout};
 const REREAD: Duration = Duration::from_secs(1);
 
 /// What holds now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The Secret's content.
     pub playout: Playout,
     /// The password before this one: an origin may not have read the new one yet.
     pub previous_password: Option<String>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("playout", &self.playout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the namespace's API is.

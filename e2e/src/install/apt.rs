@@ -11,11 +11,12 @@ use super::command;
 use crate::steps::Progress;
 
 /// Each package, and a file that is there once it is installed.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("buildah", "/usr/bin/buildah"),
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
     ("containerd", "/usr/bin/containerd"),
     ("containernetworking-plugins", "/usr/lib/cni/ptp"),
+    ("curl", "/usr/bin/curl"),
     ("debootstrap", "/usr/sbin/debootstrap"),
     ("etcd-server", "/usr/bin/etcd"),
     ("ffmpeg", "/usr/bin/ffmpeg"),

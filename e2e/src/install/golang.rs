@@ -110,7 +110,8 @@ async fn build(
         progress.say(format!("building {name}"));
         let target = folder.join(name);
         let mut go = go();
-        go.args(["build", "-v", linker, "-o"])
+        // Which commit it is changes nothing, and a checkout of another user has no answer.
+        go.args(["build", "-v", "-buildvcs=false", linker, "-o"])
             .arg(target)
             .arg(".")
             .current_dir(source);

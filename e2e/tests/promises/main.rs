@@ -7,4 +7,6 @@ mod ground_kills;
 mod ground_lifecycle;
 mod ground_nodes;
 mod ground_on_air;
+mod ground_passwords;
 mod ground_playlist;
+mod ground_s3;

@@ -113,9 +113,8 @@ pub async fn ensure(client: &Client, owner: &Owner) -> Result<Credentials, Crede
         let added: Vec<_> = missing.iter().map(|key| (*key, credentials.get(key))).collect();
         let mut patch = build(owner, &added);
         patch.metadata.resource_version = live.metadata.resource_version;
-        // Another field manager: the one of `create` must not take keys away by not naming them.
-        let params = PatchParams::apply("radio-operator/credentials").force();
-        api.patch(&name, &params, &Patch::Apply(&patch))
+        // Merged, not applied: an apply takes away the keys it named last time and does not name now.
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
             .await
             .map_err(ApiError::new("complete", "Secret", &name))?;
     }

@@ -7,7 +7,7 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy},
         core::v1::{
             Container, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec,
-            Volume,
+            Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
@@ -25,7 +25,7 @@ use crate::{
         },
     },
     mount::validate::{Source, ValidMount},
-    text::EntryName,
+    text::{EntryName, ResourceName},
 };
 
 /// Where playlists on volumes are mounted.
@@ -119,6 +119,8 @@ fn playout_agent(mount: &ValidMount, image: &str, secret: &str) -> Container {
         within(60, http("/healthz")),
     );
     agent.readiness_probe = Some(every(2, http("/readyz")));
+    // At the API's limits: 17 ConfigMaps of 1 MiB, twice, and the names of 50,000 tracks.
+    agent.resources = Some(resources("10m", "24Mi", "256Mi"));
     agent
         .volume_mounts
         .get_or_insert_default()
@@ -148,34 +150,32 @@ fn volume_name(playlist: &EntryName) -> String {
     format!("playlist-{playlist}")
 }
 
-fn claims(mount: &ValidMount) -> impl Iterator<Item = Volume> {
-    mount
-        .spec
-        .playlists
-        .iter()
+/// By name, not by priority: the order in a pod template is a reason to restart, the order of playlists is not.
+fn volumes(mount: &ValidMount) -> Vec<(&EntryName, &ResourceName)> {
+    let playlists = mount.spec.playlists.iter();
+    let mut volumes: Vec<_> = playlists
         .filter_map(|playlist| match &playlist.source {
             Source::ConfigMap(_) => None,
-            Source::Volume { claim, .. } => Some(Volume {
-                name: volume_name(&playlist.name),
-                persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                    claim_name: claim.to_string(),
-                    read_only: Some(true),
-                }),
-                ..Volume::default()
-            }),
+            Source::Volume { claim, .. } => Some((&playlist.name, claim)),
         })
+        .collect();
+    volumes.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    volumes
 }
 
-fn playlist_mounts(mount: &ValidMount) -> impl Iterator<Item = k8s_openapi::api::core::v1::VolumeMount> {
-    mount
-        .spec
-        .playlists
-        .iter()
-        .filter_map(|playlist| match &playlist.source {
-            Source::ConfigMap(_) => None,
-            Source::Volume { .. } => Some(read_only(
-                &volume_name(&playlist.name),
-                &playlist_directory(&playlist.name),
-            )),
-        })
+fn claims(mount: &ValidMount) -> impl Iterator<Item = Volume> {
+    volumes(mount).into_iter().map(|(playlist, claim)| Volume {
+        name: volume_name(playlist),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.to_string(),
+            read_only: Some(true),
+        }),
+        ..Volume::default()
+    })
+}
+
+fn playlist_mounts(mount: &ValidMount) -> impl Iterator<Item = VolumeMount> {
+    volumes(mount)
+        .into_iter()
+        .map(|(playlist, _)| read_only(&volume_name(playlist), &playlist_directory(playlist)))
 }

@@ -89,6 +89,14 @@ fn only_outputs_image_and_volumes_restart_the_pod() {
     softly.missing = Vec::new();
     assert_eq!(template(&softly), before);
 
+    let mut two_volumes = mount.clone();
+    let mut attic = two_volumes.spec.playlists[1].clone();
+    attic.name = crate::text::EntryName::parse("name", "attic").unwrap();
+    two_volumes.spec.playlists.push(attic);
+    let mut priorities = two_volumes.clone();
+    priorities.spec.playlists.reverse();
+    assert_eq!(template(&priorities), template(&two_volumes));
+
     let mut outputs = mount.clone();
     outputs.spec.outputs[0].bitrate_kbps = 128;
     assert_ne!(template(&outputs), before);
