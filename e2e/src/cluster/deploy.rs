@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::{Places, doors};
+use super::{Places, doors, objects};
 use crate::install::command;
 use crate::steps::{Progress, Steps};
 
@@ -54,24 +54,19 @@ impl Target {
         }
     }
 
-    async fn run(&self, words: &[&str], input: &str) -> Result<String> {
+    fn kubectl(&self) -> Command {
         let mut kubectl = Command::new(&self.kubectl);
-        kubectl.arg("--kubeconfig").arg(&self.kubeconfig).args(words);
+        kubectl.arg("--kubeconfig").arg(&self.kubeconfig);
         kubectl.env("KUBECACHEDIR", &self.cache);
-        command::feed(&mut kubectl, input).await
+        kubectl
     }
 
-    async fn apply(&self, objects: Vec<Value>) -> Result<()> {
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
-        let words = [
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=radio-cluster",
-            "-f",
-            "-",
-        ];
-        self.run(&words, &list.to_string()).await.map(drop)
+    async fn run(&self, words: &[&str], input: &str) -> Result<String> {
+        command::feed(self.kubectl().args(words), input).await
+    }
+
+    async fn apply(&self, objects: &[Value]) -> Result<()> {
+        objects::apply_by(&mut self.kubectl(), objects).await
     }
 
     /// The objects of a kustomization.
@@ -104,7 +99,7 @@ pub async fn operator(
                 operator.context("manifests/operator has no Deployment radio-operator")?,
                 images,
             )?;
-            target.apply(objects).await?;
+            target.apply(&objects).await?;
             let deployment = format!("deployment/{OPERATOR}");
             let words = [
                 "rollout",
@@ -127,7 +122,7 @@ pub async fn example(target: &Target, steps: &Steps, repository: &Path) -> Resul
                 .render(&repository.join("manifests/samples/example"))
                 .await?;
             let waited = radio_objects(&objects);
-            target.apply(objects).await?;
+            target.apply(&objects).await?;
             for (object, namespace) in waited {
                 progress.say(format!("waiting for {object}"));
                 let words = [
@@ -200,7 +195,7 @@ async fn definitions(target: &Target, folder: &Path) -> Result<()> {
         .filter_map(|object| object["metadata"]["name"].as_str())
         .map(|name| format!("crd/{name}"))
         .collect();
-    target.apply(objects).await?;
+    target.apply(&objects).await?;
     let mut words = vec!["wait", "--for=condition=Established", "--timeout=30s"];
     words.extend(names.iter().map(String::as_str));
     target.run(&words, "").await.map(drop)

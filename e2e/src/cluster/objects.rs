@@ -23,8 +23,15 @@ pub async fn wait_for_api(places: &Places, patience: Duration) -> Result<()> {
     }
 }
 
-/// Applies these objects, all in one request of the person `radio-cluster`.
+/// Applies these objects.
 pub async fn apply(places: &Places, objects: &[Value]) -> Result<()> {
+    apply_by(&mut kubectl(places), objects)
+        .await
+        .context("cannot apply the cluster's own objects")
+}
+
+/// Applies these objects by that kubectl, all in one request of the person `radio-cluster`.
+pub async fn apply_by(kubectl: &mut Command, objects: &[Value]) -> Result<()> {
     let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects });
     let words = [
         "apply",
@@ -34,9 +41,8 @@ pub async fn apply(places: &Places, objects: &[Value]) -> Result<()> {
         "-f",
         "-",
     ];
-    command::feed(kubectl(places).args(words), &list.to_string())
+    command::feed(kubectl.args(words), &list.to_string())
         .await
-        .context("cannot apply the cluster's own objects")
         .map(drop)
 }
 

@@ -1,7 +1,6 @@
 //! What each `make` target runs, in order.
 
 use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::runtime::Runtime;
 use super::budgets::AREAS;
 use super::table::Table;
 use crate::cluster::Places;
-use crate::install::{apt, command};
+use crate::install::{apt, cache, command};
 use crate::steps::Steps;
 
 /// Pinned: another version may find other faults in the same tree.
@@ -128,7 +127,10 @@ fn killed_half_way() -> Result<()> {
 }
 
 fn dependencies(table: &mut Table) -> bool {
-    let root = cache().join("tools");
+    let root = match cache::folder() {
+        Ok(folder) => folder.join("tools"),
+        Err(error) => return table.call("cargo-deny", || Err(error)),
+    };
     let tool = root.join("bin/cargo-deny");
     let installed = tool.exists() || {
         let mut install = cargo(&[
@@ -160,9 +162,4 @@ fn cluster(args: &[&str]) -> Command {
     let mut command = cargo(&["run", "--quiet", "--package", "e2e", "--bin", "cluster", "--"]);
     command.args(args);
     command
-}
-
-fn cache() -> PathBuf {
-    let home = || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache/radio-operator");
-    env::var_os("RADIO_CACHE").map_or_else(home, PathBuf::from)
 }
