@@ -26,12 +26,16 @@ struct Process {
 /// `/metrics` on `addr`. Returns only when the socket cannot be had or breaks.
 pub async fn serve(addr: SocketAddr, registry: Arc<Registry>, ready: Ready) -> std::io::Result<()> {
     let listener = TcpListener::bind(addr).await?;
-    let routes = Router::new()
+    axum::serve(listener, routes(registry, ready)).await
+}
+
+/// The same, for a process that has more to tell on its socket.
+pub fn routes(registry: Arc<Registry>, ready: Ready) -> Router {
+    Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Process { registry, ready });
-    axum::serve(listener, routes).await
+        .with_state(Process { registry, ready })
 }
 
 async fn readyz(State(process): State<Process>) -> Response {

@@ -1,4 +1,14 @@
-//! What other rooms use of the ingest: finding whole units in a stream of encoded audio, and sending one to Icecast.
+//! The ingest: takes what sources send, puts it on tape, and lets readers have it. Other rooms use its framers, its
+//! reader and its source client.
 
+pub mod api;
+pub mod config;
+pub mod desk;
+pub mod door;
 pub mod framing;
+pub mod metrics;
+pub mod reader;
+pub mod repage;
+pub mod serve;
 pub mod source_client;
+pub mod tape;

@@ -173,7 +173,7 @@ fn field(head: &mut String, name: &str, value: &str) {
     head.push_str("\r\n");
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write;
     text.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {

@@ -1,12 +1,18 @@
 //! The Ogg framer against real files and made-up pages: any split, cut, chain or dirt.
 
+use super::page::{FIRST, FIXED};
 use super::*;
+use crate::framing::Link;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::sync::Arc;
 
 const OPUS: &[u8] = include_bytes!("fixtures/tone.opus");
 const FLAC: &[u8] = include_bytes!("fixtures/tone.flac.ogg");
 const VORBIS: &[u8] = include_bytes!("fixtures/tone.vorbis.ogg");
+
+const CONTINUED_FLAG: u8 = 1;
+const LAST_FLAG: u8 = 4;
 
 /// A page with a right checksum.
 fn page(serial: u32, flags: u8, packets: &[&[u8]]) -> Vec<u8> {
@@ -19,8 +25,7 @@ fn page(serial: u32, flags: u8, packets: &[&[u8]]) -> Vec<u8> {
     page.push(u8::try_from(lacing.len()).unwrap());
     page.extend(lacing);
     page.extend(packets.concat());
-    let sum = checksum(&page);
-    page[22..26].copy_from_slice(&sum.to_le_bytes());
+    crc::seal(&mut page);
     page
 }
 
@@ -99,7 +104,7 @@ fn a_link_that_ends_in_its_headers_gives_nothing() {
     let empty = [
         page(7, FIRST, &[b"OpusHead"]),
         page(7, 0, &[b"OpusTags"]),
-        page(7, LAST, &[]),
+        page(7, LAST_FLAG, &[]),
     ]
     .concat();
     let units = Framer::default().push(&[empty, opus(7, 3)].concat());
@@ -191,7 +196,7 @@ fn media_without_headers_is_not_given_out() {
 #[test]
 fn a_page_that_begins_inside_a_packet_cannot_be_joined() {
     let mut stream = opus(5, 1);
-    stream.extend(page(5, CONTINUED, &[b"the rest", b"whole"]));
+    stream.extend(page(5, CONTINUED_FLAG, &[b"the rest", b"whole"]));
     stream.extend(page(5, 0, &[b"whole"]));
     let joins: Vec<bool> = Framer::default()
         .push(&stream)
@@ -209,16 +214,15 @@ fn comments_may_take_many_pages() {
         let mut page = page(5, flags, &[&full]);
         page[26] -= 1;
         page.remove(FIXED + 200);
-        let sum = checksum(&page);
-        page[22..26].copy_from_slice(&sum.to_le_bytes());
+        crc::seal(&mut page);
         page
     };
     let media = page(5, 0, &[b"media"]);
     let stream = [
         page(5, FIRST, &[b"OpusHead"]),
         continued(0),
-        continued(CONTINUED),
-        page(5, CONTINUED, &[b"end"]),
+        continued(CONTINUED_FLAG),
+        page(5, CONTINUED_FLAG, &[b"end"]),
         media,
     ]
     .concat();
@@ -274,23 +278,137 @@ fn memory_is_bounded_whatever_comes() {
             "{} bytes wait",
             framer.waiting.len()
         );
-        assert!(framer.chain.headers.iter().map(Bytes::len).sum::<usize>() <= MOST_HEADERS);
-        assert!(framer.chain.streams.len() <= MOST_STREAMS);
+        assert!(framer.chain.kept().0 <= chain::MOST_HEADERS);
+        assert!(framer.chain.kept().1 <= chain::MOST_STREAMS);
         framer.push(&vec![0; 1 << 17]);
         assert!(sent(&framer.push(OPUS)) == OPUS, "still works");
     }
 }
 
+fn with_comments(length: usize) -> Vec<u8> {
+    let text = |text: &[u8]| [&u32::try_from(text.len()).unwrap().to_le_bytes(), text].concat();
+    let picture = [b"METADATA_BLOCK_PICTURE=".as_slice(), &vec![b'A'; length]].concat();
+    let comments = [
+        b"OpusTags".to_vec(),
+        text(b"encoder"),
+        3_u32.to_le_bytes().to_vec(),
+        text(&picture),
+        text(b"Artist=Nina"),
+        text(b"TITLE=Feeling\nGood"),
+    ];
+    let mut stream = page(5, FIRST, &[b"OpusHead...."]);
+    let comments = comments.concat();
+    // A packet that goes on has a last lacing value of 255 and no end in its page.
+    let (full, last) = comments.split_at(comments.len() / (255 * 200) * (255 * 200));
+    for (number, part) in full.chunks(255 * 200).enumerate() {
+        let mut page = page(5, u8::from(number > 0) * CONTINUED_FLAG, &[part]);
+        page[26] -= 1;
+        page.remove(FIXED + 200);
+        crc::seal(&mut page);
+        stream.extend(page);
+    }
+    stream.extend(page(5, CONTINUED_FLAG, &[last]));
+    stream
+}
+
+#[test]
+fn cover_art_in_the_comments_plays_and_can_be_joined() {
+    let headers = with_comments(600 * 1024);
+    let stream = [
+        headers.clone(),
+        opus(5, 3)[page(5, FIRST, &[b"OpusHead...."]).len()..].to_vec(),
+    ]
+    .concat();
+    let (_, units) = pushed_in_pieces(&stream, &mut StdRng::seed_from_u64(6));
+    // The second comments of `opus` are media here, as good as any.
+    assert_eq!(units.len(), 4);
+    assert!(units.iter().all(|unit| unit.joins));
+    assert_eq!(sent(&units), stream);
+    assert_eq!(units[0].link.title.as_deref(), Some("Nina - Feeling Good"));
+    assert_eq!(units[0].link.headers.concat(), headers);
+}
+
+#[test]
+fn the_memory_of_a_long_page_is_given_back() {
+    let mut framer = Framer::default();
+    framer.push(&opus(5, 1));
+    for number in 0..20 {
+        let long = page(5, 0, &[&vec![number; 60_000]]);
+        let pieces: Vec<&[u8]> = long.chunks(1400).collect();
+        for (at, piece) in pieces.iter().enumerate() {
+            let units = framer.push(piece);
+            assert_eq!(units.len(), usize::from(at + 1 == pieces.len()));
+            assert!(framer.held() <= 2 * long.len(), "{} bytes held", framer.held());
+        }
+        assert!(framer.held() <= 8 * 1024, "{} bytes held after it", framer.held());
+    }
+}
+
 #[test]
 fn headers_that_are_too_large_are_not_kept() {
-    let full = vec![7; 255 * 200];
-    let mut stream = page(5, FIRST, &[b"\x7fFLAC\x01\x00\x00\x40"]);
-    for _ in 0..0x40 {
-        stream.extend(page(5, 0, &[&full[1..]]));
-    }
+    let mut stream = with_comments(chain::MOST_HEADERS);
+    let headers = stream.len() as u64;
     stream.extend(page(5, 0, &[b"media"]));
+    stream.extend(page(5, 0, &[b"more media"]));
     let mut framer = Framer::default();
-    assert!(framer.push(&stream).is_empty());
-    assert!(framer.chain.headers.is_empty());
-    assert_eq!(sent(&framer.push(OPUS)), OPUS, "the next link plays");
+    let units = framer.push(&stream);
+    assert_eq!(framer.chain.kept().0, 0);
+    assert_eq!(units.iter().map(|unit| unit.at).collect::<Vec<_>>()[0], headers);
+    assert_eq!(units.len(), 2, "who was there from the start hears it");
+    assert!(
+        units
+            .iter()
+            .all(|unit| !unit.joins && unit.link.headers.is_empty())
+    );
+    assert_eq!(units[0].link.codec, "opus");
+    assert_eq!(sent(&framer.push(OPUS)), OPUS, "the next link can be joined");
+}
+
+#[test]
+fn false_pages_make_little_work() {
+    // Each capture claims the longest page, with as few bytes between them as a header can have.
+    let lying = [CAPTURE, &[0, 0], &[255; 20], &[255]].concat();
+    let mut hostile = lying.repeat(40_000);
+    hostile.truncate(1 << 20);
+    let mut framer = Framer::default();
+    for piece in hostile.chunks(1000) {
+        assert!(framer.push(piece).is_empty());
+    }
+    let bound = MOST_SAVED + CHECKED_PER_BYTE * (hostile.len() as u64 + (1 << 16));
+    assert!(framer.work.done > MOST_SAVED, "they were checked at all");
+    assert!(framer.work.done <= bound, "{} bytes checked", framer.work.done);
+    // And a stream behind it is found again.
+    framer.push(&vec![0; 1 << 18]);
+    assert_eq!(sent(&framer.push(OPUS)), OPUS);
+}
+
+#[test]
+fn granules_tell_how_long_pages_play() {
+    let at = |granule: u64| {
+        let mut page = page(5, 0, &[b"media"]);
+        page[6..14].copy_from_slice(&granule.to_le_bytes());
+        crc::seal(&mut page);
+        page
+    };
+    let played = |granules: &[u64]| -> Vec<u128> {
+        let headers = [page(5, FIRST, &[b"OpusHead...."]), page(5, 0, &[b"OpusTags"])].concat();
+        let pages: Vec<u8> = granules.iter().flat_map(|&granule| at(granule)).collect();
+        let units = Framer::default().push(&[headers, pages].concat());
+        units.iter().map(|unit| unit.duration.as_millis()).collect()
+    };
+    let day = 86_400 * 48_000;
+    let table: [(&str, &[u64], &[u128]); 5] = [
+        ("from the start", &[48_000, 96_000], &[1000, 1000]),
+        ("joined in the middle", &[day, day + 960], &[0, 20]),
+        (
+            "no packet ends in the second",
+            &[960, u64::MAX, 2880],
+            &[20, 0, 40],
+        ),
+        ("backwards", &[day, 960, 1920], &[0, 0, 20]),
+        ("a leap", &[960, day, u64::MAX - 1], &[20, 0, 0]),
+    ];
+    for (case, granules, durations) in table {
+        assert_eq!(played(granules), durations, "{case}");
+    }
 }

@@ -14,12 +14,16 @@ fn frame(fill: u8) -> Vec<u8> {
     frame
 }
 
+fn mp3([b0, b1, b2, b3]: [u8; 4]) -> Option<Frame> {
+    Frame::read(Format::Mp3, [b0, b1, b2, b3, 0, 0, 0])
+}
+
 fn frames(count: u8) -> Vec<u8> {
     (0..count).flat_map(frame).collect()
 }
 
 fn pushed_in_pieces(stream: &[u8], rng: &mut StdRng) -> (Framer, Vec<Unit>) {
-    let mut framer = Framer::default();
+    let mut framer = Framer::of(Format::Mp3);
     let mut units = Vec::new();
     let mut rest = stream;
     while !rest.is_empty() {
@@ -37,7 +41,7 @@ fn joined(units: &[Unit]) -> Vec<u8> {
 #[test]
 fn a_real_file_loses_only_its_tag() {
     let mut rng = StdRng::seed_from_u64(1);
-    let audio = &FILE[tag_length(&FILE[..TAG_HEADER])..];
+    let audio = &FILE[tag_length(FILE.first_chunk().unwrap()).unwrap()..];
     for _ in 0..50 {
         let (framer, units) = pushed_in_pieces(FILE, &mut rng);
         assert_eq!(joined(&units), audio);
@@ -66,10 +70,22 @@ fn a_picture_full_of_headers_is_no_audio() {
 }
 
 #[test]
+fn three_letters_are_no_tag() {
+    for chance in [
+        b"ID3\x05\0\0\x7f\x7f\x7f\x7f",
+        b"ID3\x04\0\x01\x7f\x7f\x7f\x7f",
+        b"ID3\x04\0\0\x80\0\0\0",
+    ] {
+        let units = Framer::of(Format::Mp3).push(&[&chance[..], &frames(3)].concat());
+        assert_eq!(units.len(), 3, "{chance:x?}");
+    }
+}
+
+#[test]
 fn a_cut_stream_gives_its_whole_frames() {
     let stream = frames(4);
     for length in 0..stream.len() {
-        let units = Framer::default().push(&stream[..length]);
+        let units = Framer::of(Format::Mp3).push(&stream[..length]);
         // The first needs the header of the second to be believed.
         let whole = if length < 417 + HEADER { 0 } else { length / 417 };
         assert_eq!(units.len(), whole, "{length} bytes");
@@ -102,7 +118,7 @@ fn a_cut_frame_is_found_out_at_the_next() {
     // Ten bytes are missing in the middle of the third of eight frames.
     let mut stream = frames(8);
     stream.drain(417 * 2 + 100..417 * 2 + 110);
-    let units = Framer::default().push(&stream);
+    let units = Framer::of(Format::Mp3).push(&stream);
     // It comes out ten bytes into the fourth, which is lost with it.
     assert_eq!(units.len(), 7);
     assert_eq!(joined(&units[3..]), (4..8).flat_map(frame).collect::<Vec<_>>());
@@ -125,7 +141,7 @@ fn lengths_are_those_of_the_standard() {
         ("no sync", [0xff, 0x1b, 0x90, 0x00], None),
     ];
     for (case, header, length) in table {
-        assert_eq!(Frame::read(header).map(|frame| frame.length), length, "{case}");
+        assert_eq!(mp3(header).map(|frame| frame.length), length, "{case}");
     }
 }
 
@@ -135,8 +151,53 @@ fn memory_is_bounded_whatever_comes() {
     let noise: Vec<u8> = (0..1 << 20).map(|_| rng.random()).collect();
     let endless_tag = b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f".to_vec();
     for hostile in [noise, vec![0xff; 1 << 20], b"ID3".repeat(100_000), endless_tag] {
-        let mut framer = Framer::default();
+        let mut framer = Framer::of(Format::Mp3);
         framer.push(&hostile);
         assert!(framer.waiting.len() < 4096, "{} bytes wait", framer.waiting.len());
+    }
+}
+
+/// A frame of AAC-LC at 44.1 kHz, stereo, without a checksum.
+fn adts(length: usize) -> Vec<u8> {
+    let byte = |value: usize| u8::try_from(value & 0xff).unwrap();
+    let mut frame = vec![0x21; length];
+    frame[..7].copy_from_slice(&[
+        0xff,
+        0xf1,
+        0x50,
+        0x80 | byte(length >> 11),
+        byte(length >> 3),
+        byte(length << 5) | 0x1f,
+        0xfc,
+    ]);
+    frame
+}
+
+#[test]
+fn aac_has_frames_of_any_length() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let lengths: Vec<usize> = (0..50).map(|_| rng.random_range(8..=8191)).collect();
+    let stream: Vec<u8> = lengths.iter().flat_map(|&length| adts(length)).collect();
+    // The next header makes sure of the first frame only.
+    let units = Framer::of(Format::Adts).push(&[&b"dirt"[..], &stream].concat());
+    let found: Vec<usize> = units.iter().map(|unit| unit.bytes.len()).collect();
+    assert_eq!(found, lengths);
+    assert_eq!((units[0].at, units[0].link.at), (4, 4));
+    assert_eq!(units[0].duration, Duration::from_nanos(23_219_954));
+}
+
+#[test]
+fn what_is_no_header_of_aac() {
+    let good = [0xff, 0xf1, 0x50, 0x80, 0x40, 0x1f, 0xfc];
+    assert!(Frame::read(Format::Adts, good).is_some());
+    for (case, at, byte) in [
+        ("no sync", 0, 0xfe),
+        ("layer III", 1, 0xfb),
+        ("a reserved sample rate", 2, 0x74),
+        ("shorter than its header", 4, 0x00),
+    ] {
+        let mut header = good;
+        header[at] = byte;
+        assert_eq!(Frame::read(Format::Adts, header), None, "{case}");
     }
 }

@@ -1,0 +1,16 @@
+//! Where sources come in: HTTP read by hand, because a stream has a body without a length and without an end, which
+//! no HTTP library takes.
+//!
+//! `head`, `body`, `login`, `metadata`, `refusal` and `seats` decide and do no IO.
+
+pub mod body;
+mod caller;
+pub mod head;
+mod listen;
+pub mod login;
+pub mod metadata;
+pub mod refusal;
+pub mod seats;
+mod source;
+
+pub use listen::Door;

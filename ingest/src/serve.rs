@@ -1,0 +1,320 @@
+//! The process: wires door, tape and desk, and ends them in an order that leaves every session with its end. IO: all.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::watch::{Files, Object, follow, read_mounted};
+use futures::StreamExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinError;
+
+use crate::config::{INGEST_KEY, Ingest};
+use crate::desk::{self, Desk};
+use crate::door::Door;
+use crate::metrics::Metrics;
+use crate::tape::{self, Shelf};
+
+/// How often the mounted Secret is read where there is no API to follow.
+const REREAD: Duration = Duration::from_secs(1);
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// How the ingest is run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Serve {
+    /// The Secret to follow through the API; without it, or outside a cluster, only `--mounted` counts.
+    #[arg(long)]
+    pub secret: Option<String>,
+    /// The directory where that Secret is mounted.
+    #[arg(long)]
+    pub mounted: PathBuf,
+    /// The tapes are kept here.
+    #[arg(long)]
+    pub tapes: PathBuf,
+    /// For sources.
+    #[arg(long, default_value = "0.0.0.0:8005")]
+    pub sources: SocketAddr,
+    /// For those who read tapes.
+    #[arg(long, default_value = "0.0.0.0:8006")]
+    pub readers: SocketAddr,
+    /// For probes and scrapes.
+    #[arg(long, default_value = "0.0.0.0:8001")]
+    pub health: SocketAddr,
+    /// The pod's namespace.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    pub namespace: String,
+}
+
+/// Why the ingest ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory of `--mounted`.
+    #[error("the mounted Secret at {} cannot be read: {cause}", at.display())]
+    Unreadable {
+        /// The directory.
+        at: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Its content.
+    #[error("the Secret has no usable {INGEST_KEY}: {0}")]
+    Unusable(#[from] Unusable),
+    /// No way to the API.
+    #[error(transparent)]
+    Cluster(#[from] agent::watch::ConnectError),
+    /// The directory of `--tapes`.
+    #[error("the tapes in {} cannot be opened: {cause}", at.display())]
+    Tapes {
+        /// The directory.
+        at: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A socket.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Its address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The process cannot be asked to end, and ending it otherwise would cost sessions their ends.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    /// No thread for sources.
+    #[error("the thread for sources cannot be started: {0}")]
+    Thread(io::Error),
+    /// It ended.
+    #[error("the thread for sources broke off")]
+    Door,
+    /// A part that runs for ever did not.
+    #[error("a part of the ingest broke off: {0}")]
+    Broken(#[from] JoinError),
+}
+
+/// What is wrong with a Secret. Never quotes it.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The key.
+    #[error("the key is missing")]
+    Missing,
+    /// The position, without the text there.
+    #[error("not the JSON this version knows, at line {line} column {column}")]
+    Malformed {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+}
+
+impl Serve {
+    /// Runs until it is asked to end, or something it cannot do without breaks.
+    pub async fn run(self) -> Result<(), Error> {
+        let mut asked_to_end = Ending::new().map_err(Error::Signals)?;
+        let config = self.config().await?;
+        let tapes = self.open_tapes().await?;
+        let keeper = tape::keep(&tapes, config.clone()).map_err(|cause| self.tapes_failed(cause))?;
+        let (sources, readers) = (bind(self.sources).await?, bind(self.readers).await?);
+        tracing::info!(
+            sources = %address_of(&sources, self.sources),
+            readers = %address_of(&readers, self.readers),
+            "listening"
+        );
+        let metrics = Metrics::default();
+        metrics.follow(&config.borrow());
+        let desk = Desk::new(Arc::clone(&tapes), config.clone());
+        let registry = metrics.registry(config.clone(), Arc::clone(&tapes), desk.clone());
+        let door = Door::new(config, Arc::clone(&tapes), metrics);
+
+        let (close_door, door_closes) = oneshot::channel::<()>();
+        let mut door = on_a_thread(door, sources, door_closes).map_err(Error::Thread)?;
+        let (close_desk, desk_closes) = oneshot::channel::<()>();
+        let mut desk = tokio::spawn(desk::serve(readers, desk, async { drop(desk_closes.await) }));
+        let health = agent::health::serve(self.health, Arc::new(registry), Arc::new(|| Ok(())));
+        let broken = tokio::select! {
+            () = asked_to_end.asked() => None,
+            _ = &mut door => Some(Error::Door),
+            ended = &mut desk => Some(match ended {
+                Ok(ended) => listen_failed(self.readers, ended.err()),
+                Err(broken) => Error::Broken(broken),
+            }),
+            ended = health => Some(listen_failed(self.health, ended.err())),
+        };
+        tracing::info!("ending: sources first, so that every session has its end on tape");
+        drop(close_door);
+        if !door.is_terminated() {
+            let _ = door.await;
+        }
+        let settled = tokio::task::spawn_blocking(move || {
+            drop(keeper);
+            tapes.settle();
+        });
+        settled.await?;
+        drop(close_desk);
+        if !desk.is_finished() {
+            let _ = desk.await;
+        }
+        broken.map_or(Ok(()), Err)
+    }
+
+    /// What the Secret says, now and whenever it changes.
+    async fn config(&self) -> Result<watch::Receiver<Arc<Ingest>>, Error> {
+        let unreadable = |cause| Error::Unreadable {
+            at: self.mounted.clone(),
+            cause,
+        };
+        let first = parse(&read_mounted(&self.mounted).map_err(unreadable)?)?;
+        let (sender, receiver) = watch::channel(Arc::new(first));
+        let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        if let Some(secret) = self.secret.clone().filter(|_| in_cluster) {
+            let client = agent::watch::connect().await?;
+            let versions = follow(client, &self.namespace, Object::Secret(secret));
+            tokio::spawn(versions.for_each(move |version| {
+                if let Some(files) = version {
+                    take(&sender, &files);
+                } else {
+                    tracing::warn!("the Secret is gone; going on with its last content");
+                }
+                std::future::ready(())
+            }));
+        } else {
+            tracing::warn!("no Kubernetes API: the mounted Secret is read again each second");
+            tokio::spawn(reread(sender, self.mounted.clone()));
+        }
+        Ok(receiver)
+    }
+
+    async fn open_tapes(&self) -> Result<Arc<Shelf>, Error> {
+        let dir = self.tapes.clone();
+        // Without one, every session of before is looked at as if the node had crashed: that only costs time.
+        let boot_id = std::fs::read_to_string(BOOT_ID).map_or_else(
+            |_| format!("{:x}", rand::random::<u128>()),
+            |id| id.trim().to_owned(),
+        );
+        tokio::task::spawn_blocking(move || Shelf::open(&dir, &boot_id))
+            .await?
+            .map_err(|cause| self.tapes_failed(cause))
+    }
+
+    fn tapes_failed(&self, cause: io::Error) -> Error {
+        Error::Tapes {
+            at: self.tapes.clone(),
+            cause,
+        }
+    }
+}
+
+/// Sources have a thread of their own: a write that a disk keeps waiting holds it up, but no reader and no probe. What
+/// is sent meanwhile waits in the sockets. The answer comes when every source has left.
+fn on_a_thread(
+    door: Arc<Door>,
+    listener: TcpListener,
+    stop: oneshot::Receiver<()>,
+) -> io::Result<oneshot::Receiver<()>> {
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (done, is_done) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("sources".to_owned())
+        .spawn(move || {
+            let served = runtime.block_on(async {
+                let listener = TcpListener::from_std(listener)?;
+                door.listen(listener, async { drop(stop.await) }).await;
+                io::Result::Ok(())
+            });
+            if let Err(failure) = served {
+                tracing::error!(%failure, "sources cannot be listened to");
+            }
+            let _ = done.send(());
+        })?;
+    Ok(is_done)
+}
+
+/// SIGTERM and SIGINT. The first process of a container ignores signals it does not handle.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| Error::Listen { address, cause })
+}
+
+/// The port the system chose, where 0 was asked for.
+fn address_of(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+fn listen_failed(address: SocketAddr, cause: Option<io::Error>) -> Error {
+    Error::Listen {
+        address,
+        cause: cause.unwrap_or_else(|| io::Error::other("it ended by itself")),
+    }
+}
+
+async fn reread(sender: watch::Sender<Arc<Ingest>>, mounted: PathBuf) {
+    let mut last = None;
+    let mut ticks = tokio::time::interval(REREAD);
+    loop {
+        ticks.tick().await;
+        if let Some(files) = changed(&mounted, last.as_ref()) {
+            take(&sender, &files);
+            last = Some(files);
+        }
+    }
+}
+
+fn changed(mounted: &Path, last: Option<&Files>) -> Option<Files> {
+    let files = read_mounted(mounted).ok()?;
+    (last != Some(&files)).then_some(files)
+}
+
+fn take(sender: &watch::Sender<Arc<Ingest>>, files: &Files) {
+    match parse(files) {
+        Ok(now) => {
+            let changed = sender.send_if_modified(|config| {
+                let changed = **config != now;
+                *config = Arc::new(now);
+                changed
+            });
+            if changed {
+                tracing::info!("settings changed");
+            }
+        }
+        Err(failure) => tracing::error!(%failure, "the Secret is of no use; going on with its last content"),
+    }
+}
+
+fn parse(files: &Files) -> Result<Ingest, Unusable> {
+    let text = files.0.get(INGEST_KEY).ok_or(Unusable::Missing)?;
+    // serde's message may quote a value.
+    serde_json::from_slice(text).map_err(|failure| Unusable::Malformed {
+        line: failure.line(),
+        column: failure.column(),
+    })
+}

@@ -1,0 +1,44 @@
+//! The tapes: what a source sends is written here, byte for byte, before anything else happens to it. IO: files.
+//!
+//! `<dir>/sessions/<id>/` holds one connection of one source: `meta.json` (who, where, since when), `tape` (its
+//! bytes, each at its own offset), `index` (one [`crate::api::Line`] a line) and `acks.json` (what Recordings have,
+//! and what was already given up). The directory appears whole, and goes whole.
+//!
+//! Nothing a disk does stops a source or a reader: what the disk does not take is read from memory, tried again each
+//! second, and if it fell out of memory before the disk came back, a `Lost` line says so.
+
+mod acks;
+mod disk;
+mod id;
+mod index;
+mod join;
+mod keep;
+mod marks;
+mod meta;
+mod read;
+mod recover;
+mod refusals;
+mod retain;
+mod ring;
+mod room;
+mod session;
+mod shelf;
+#[cfg(test)]
+pub(crate) mod tests;
+mod writer;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use join::{Boundary, Joined};
+pub use keep::{Keeper, keep};
+pub use meta::Meta;
+pub use read::{IndexReader, Read, Reader};
+pub use retain::{Action, Facts, Why, plan};
+pub use session::Session;
+pub use shelf::{AckError, Figures, Shelf, Version};
+pub use writer::Writer;
+
+/// A thread that panicked is a bug, but no reason to stop taping.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

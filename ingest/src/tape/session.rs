@@ -1,0 +1,214 @@
+//! One session, as everybody but its writer sees it. IO: none here.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::disk::{Disk, Troubles};
+use super::join::Boundary;
+use super::meta::Meta;
+use super::ring::Ring;
+use super::{locked, meta};
+use crate::api;
+use crate::config::Routing;
+
+/// One connection of one source: on the air now, or only on the tape.
+#[derive(Debug)]
+pub struct Session {
+    id: String,
+    /// Its directory, which is not there yet while the disk does not take it.
+    pub(super) dir: PathBuf,
+    meta: Meta,
+    /// Held over IO, by the writer and the keeper only.
+    pub(super) disk: Mutex<Disk>,
+    /// Never held over IO.
+    pub(super) view: Mutex<View>,
+    /// Held by who writes `acks.json`.
+    pub(super) keeping: Mutex<()>,
+    pub(super) troubles: Arc<Troubles>,
+    progress: watch::Sender<()>,
+    /// It has its End line, and nothing of it is in memory only.
+    settled: AtomicBool,
+}
+
+/// What readers need to know.
+#[derive(Debug)]
+pub(super) struct View {
+    /// The file has everything below, but for what is lost.
+    pub disk_end: u64,
+    /// The rest; between the two is what fell out of memory.
+    pub ring: Ring,
+    /// Ranges the disk did not take.
+    pub lost: Vec<Range<u64>>,
+    pub kept_from: u64,
+    pub acks: BTreeMap<String, u64>,
+    /// Where `join=live` begins.
+    pub newest: Option<Boundary>,
+    pub codec: Option<String>,
+    pub title: Option<String>,
+    pub routing: Routing,
+    /// It was routed live at some time.
+    pub aired: bool,
+    pub media: Duration,
+    pub ended: Option<api::Ended>,
+    /// Open while the session is written.
+    pub tape: Option<Arc<File>>,
+    /// Whole lines in the index file, in bytes.
+    pub index_end: u64,
+}
+
+impl View {
+    pub fn new(routing: Routing) -> Self {
+        Self {
+            disk_end: 0,
+            ring: Ring::default(),
+            lost: Vec::new(),
+            kept_from: 0,
+            acks: BTreeMap::new(),
+            newest: None,
+            codec: None,
+            title: None,
+            routing,
+            aired: routing == Routing::Live,
+            media: Duration::ZERO,
+            ended: None,
+            tape: None,
+            index_end: 0,
+        }
+    }
+
+    pub fn end(&self) -> u64 {
+        self.ring.end()
+    }
+
+    pub fn route(&mut self, routing: Routing) {
+        self.routing = routing;
+        self.aired |= routing == Routing::Live;
+    }
+}
+
+impl Session {
+    pub(super) fn new(
+        sessions: &Path,
+        id: String,
+        meta: Meta,
+        disk: Disk,
+        view: View,
+        troubles: Arc<Troubles>,
+    ) -> Self {
+        let settled = AtomicBool::new(view.ended.is_some());
+        Self {
+            dir: sessions.join(&id),
+            id,
+            meta,
+            disk: Mutex::new(disk),
+            view: Mutex::new(view),
+            keeping: Mutex::default(),
+            troubles,
+            progress: watch::Sender::new(()),
+            settled,
+        }
+    }
+
+    /// Its name everywhere.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What was known when it began.
+    #[must_use]
+    pub fn about(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        locked(&self.view).end()
+    }
+
+    /// Media so far; with [`Self::bytes`] the measured bitrate.
+    #[must_use]
+    pub fn media(&self) -> Duration {
+        locked(&self.view).media
+    }
+
+    /// Bytes below this are no longer on the tape.
+    #[must_use]
+    pub fn kept_from(&self) -> u64 {
+        locked(&self.view).kept_from
+    }
+
+    /// Whole lines of its index, in bytes.
+    #[must_use]
+    pub fn index_bytes(&self) -> u64 {
+        locked(&self.view).index_end
+    }
+
+    /// Where its index is.
+    #[must_use]
+    pub fn index_path(&self) -> PathBuf {
+        self.dir.join(meta::INDEX)
+    }
+
+    /// True while the source is connected.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        locked(&self.view).ended.is_none()
+    }
+
+    /// The newest place to join it; `None` before there was one, and for sessions of an earlier process.
+    #[must_use]
+    pub fn newest(&self) -> Option<Boundary> {
+        locked(&self.view).newest.clone()
+    }
+
+    /// Changes with each append, each line of the index, and the end.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<()> {
+        self.progress.subscribe()
+    }
+
+    /// As the read API tells it.
+    #[must_use]
+    pub fn describe(&self) -> api::Session {
+        let view = locked(&self.view);
+        let meta = self.meta.clone();
+        api::Session {
+            id: self.id.clone(),
+            mount: meta.mount,
+            input: meta.input,
+            path: meta.path,
+            priority: meta.priority,
+            routing: view.routing,
+            user: meta.user,
+            container: meta.container,
+            codec: view.codec.clone(),
+            title: view.title.clone(),
+            started: meta.started,
+            bytes: view.end(),
+            kept_from: view.kept_from,
+            ended: view.ended.clone(),
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        self.progress.send_replace(());
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+        locked(&self.view).tape = None;
+    }
+}

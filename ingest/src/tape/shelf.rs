@@ -1,0 +1,332 @@
+//! All sessions of one ingest. IO: their directories.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::disk::{Disk, MEMORY, Troubles};
+use super::id::{id, is_id};
+use super::locked;
+use super::meta::{self, Meta};
+use super::recover::recover;
+use super::refusals::Refusals;
+use super::session::{Session, View};
+use super::writer::Writer;
+use crate::api::{Ack, Container, Refusal};
+use crate::config::{Credential, Input};
+
+/// How the names of directories begin that are no sessions yet.
+pub(super) const MAKING: &str = ".new-";
+/// And of those that are none any longer.
+pub(super) const GOING: &str = ".gone-";
+
+/// The tapes of one ingest.
+#[derive(Debug)]
+pub struct Shelf {
+    pub(super) dir: PathBuf,
+    boot_id: String,
+    pub(super) sessions: Mutex<BTreeMap<String, Arc<Session>>>,
+    refusals: Mutex<Refusals>,
+    changed: watch::Sender<Version>,
+    /// Tells this process from the one before.
+    epoch: u64,
+    troubles: Arc<Troubles>,
+    pub(super) given_up: AtomicU64,
+    begun: AtomicU64,
+    hurry: (Mutex<bool>, Condvar),
+    /// Held while this process has the tapes.
+    _lock: File,
+}
+
+/// Counts up when something in the list of sessions, or of refusals, changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Sessions began, ended, went, or got a codec, title or routing.
+    pub sessions: u64,
+    /// Sources were refused. At most one step a second.
+    pub refusals: u64,
+}
+
+/// For metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Bytes all tapes and indexes take on the disk.
+    pub tape_bytes: u64,
+    /// Writes and syncs that failed.
+    pub write_errors: u64,
+    /// Bytes that neither disk nor memory took.
+    pub lost_bytes: u64,
+    /// Bytes that no Recording had, and that the cap removed.
+    pub given_up_bytes: u64,
+    /// Sessions since the process started.
+    pub sessions_begun: u64,
+    /// Sessions whose newest bytes are only in memory: the disk is full or broken.
+    pub in_memory: usize,
+}
+
+/// Why an ack was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AckError {
+    /// No such session.
+    #[error("There is no such session.")]
+    Unknown,
+    /// It makes no sense.
+    #[error("{0}")]
+    Wrong(String),
+    /// The disk did not take it.
+    #[error("The disk did not take the ack ({0}); send it again.")]
+    Disk(#[from] io::Error),
+}
+
+impl Shelf {
+    /// Opens the tapes in a directory and gives every session an End that an earlier process left without. Blocks.
+    /// Fails if another process has them.
+    pub fn open(dir: &Path, boot_id: &str) -> io::Result<Arc<Self>> {
+        let sessions = dir.join("sessions");
+        fs::create_dir_all(&sessions)?;
+        let lock = File::create(dir.join("lock"))?;
+        lock.try_lock().map_err(|_| {
+            let problem = format!("another process writes the tapes in {}", dir.display());
+            io::Error::new(io::ErrorKind::ResourceBusy, problem)
+        })?;
+        let shelf = Self {
+            dir: sessions,
+            boot_id: boot_id.to_owned(),
+            sessions: Mutex::default(),
+            refusals: Mutex::default(),
+            changed: watch::Sender::default(),
+            epoch: rand::random(),
+            troubles: Arc::default(),
+            given_up: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            hurry: (Mutex::new(false), Condvar::new()),
+            _lock: lock,
+        };
+        for entry in fs::read_dir(&shelf.dir)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            if name.starts_with(MAKING) || name.starts_with(GOING) {
+                if let Err(failure) = fs::remove_dir_all(entry.path()) {
+                    tracing::warn!(name, %failure, "a session that is half made or half removed stays in the way");
+                }
+            } else if is_id(&name) {
+                shelf.find(&name);
+            }
+        }
+        Ok(Arc::new(shelf))
+    }
+
+    fn find(&self, id: &str) {
+        let dir = self.dir.join(id);
+        match recover(&dir, &self.boot_id) {
+            Ok(found) => {
+                if found.was_torn {
+                    tracing::warn!(
+                        session = id,
+                        bytes = found.view.end(),
+                        "this session had no End: ingest stopped in the middle of it"
+                    );
+                }
+                let troubles = Arc::clone(&self.troubles);
+                let session = Session::new(
+                    &self.dir,
+                    id.to_owned(),
+                    found.meta,
+                    Disk::default(),
+                    found.view,
+                    troubles,
+                );
+                locked(&self.sessions).insert(id.to_owned(), Arc::new(session));
+            }
+            Err(failure) if matches!(failure.kind(), NotFound | InvalidData | UnexpectedEof) => {
+                self.put_aside(id, &failure);
+            }
+            Err(failure) => tracing::error!(
+                session = id, %failure,
+                "a session cannot be read and is left as it is; when the disk is mended, restart ingest"
+            ),
+        }
+    }
+
+    /// What nobody can read is not removed: there may be audio in it.
+    fn put_aside(&self, id: &str, failure: &io::Error) {
+        let aside = self.dir.with_file_name("damaged");
+        let dir = self.dir.join(id);
+        let is_empty = match fs::metadata(dir.join(meta::TAPE)) {
+            Ok(tape) => tape.len() == 0,
+            Err(unknown) => unknown.kind() == NotFound,
+        };
+        let outcome = if is_empty {
+            fs::remove_dir_all(&dir)
+        } else {
+            fs::create_dir_all(&aside).and_then(|()| fs::rename(&dir, aside.join(id)))
+        };
+        tracing::error!(
+            session = id, %failure, is_empty, ?outcome,
+            "a session cannot be read; if it has audio it is now in the directory `damaged` beside the tapes"
+        );
+    }
+
+    /// Begins a session. Without a disk it begins in memory. Whether the input is taken is not asked here.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, input: &Input, credential: &Credential, container: Container) -> Writer {
+        let started = Timestamp::now();
+        let meta = Meta {
+            mount: input.mount.clone(),
+            input: input.name.clone(),
+            path: input.path.clone(),
+            priority: input.priority,
+            routing: credential.routing,
+            user: credential.user.clone(),
+            container,
+            started,
+            boot_id: self.boot_id.clone(),
+        };
+        let session = {
+            let mut sessions = locked(&self.sessions);
+            let id = loop {
+                let id = id(started, rand::random());
+                if !sessions.contains_key(&id) {
+                    break id;
+                }
+            };
+            let view = View::new(credential.routing);
+            let troubles = Arc::clone(&self.troubles);
+            let session = Arc::new(Session::new(
+                &self.dir,
+                id.clone(),
+                meta,
+                Disk::default(),
+                view,
+                troubles,
+            ));
+            sessions.insert(id, Arc::clone(&session));
+            session
+        };
+        session.start();
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.sessions_changed();
+        Writer::new(Arc::clone(self), session)
+    }
+
+    /// The oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        locked(&self.sessions).values().cloned().collect()
+    }
+
+    /// By its id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Arc<Session>> {
+        locked(&self.sessions).get(id).cloned()
+    }
+
+    /// Changes with what the lists say.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<Version> {
+        self.changed.subscribe()
+    }
+
+    /// Another in each process.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(super) fn sessions_changed(&self) {
+        self.changed.send_modify(|version| version.sessions += 1);
+    }
+
+    /// Remembers that a source was not let in. Its number is given here; who follows the list sees it within a second.
+    pub fn refused(&self, refusal: Refusal) {
+        locked(&self.refusals).add(refusal);
+    }
+
+    /// The newest, the oldest first.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<Refusal> {
+        locked(&self.refusals).list()
+    }
+
+    /// For metrics.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures {
+            tape_bytes: self.sessions().iter().map(|session| session.facts().size).sum(),
+            write_errors: self.troubles.write_errors.load(Ordering::Relaxed),
+            lost_bytes: self.troubles.lost_bytes.load(Ordering::Relaxed),
+            given_up_bytes: self.given_up.load(Ordering::Relaxed),
+            sessions_begun: self.begun.load(Ordering::Relaxed),
+            in_memory: self.troubles.in_memory.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A Recording has everything below an offset. Blocks until the disk has that.
+    pub fn ack(&self, id: &str, ack: &Ack) -> Result<(), AckError> {
+        let session = self.get(id).ok_or(AckError::Unknown)?;
+        session.ack(ack)
+    }
+
+    /// What the keeper does each second: sync, Clock and End lines, and what the disk did not take. Blocks.
+    pub fn settle(&self) {
+        let now = Timestamp::now();
+        let unsettled: Vec<_> = self
+            .sessions()
+            .into_iter()
+            .filter(|session| !session.is_settled())
+            .collect();
+        for session in &unsettled {
+            session.round(now);
+        }
+        self.spare_memory(&unsettled);
+        let newest = locked(&self.refusals).counted();
+        self.changed.send_if_modified(|version| {
+            let is_new = version.refusals != newest;
+            version.refusals = newest;
+            is_new
+        });
+    }
+
+    /// Sources that come and go while the disk does not work must not fill the memory.
+    fn spare_memory(&self, unsettled: &[Arc<Session>]) {
+        let in_memory = |session: &Session| locked(&session.view).ring.len();
+        let mut all: usize = unsettled.iter().map(|session| in_memory(session)).sum();
+        for session in unsettled.iter().filter(|session| !session.is_live()) {
+            if all <= MEMORY {
+                break;
+            }
+            all -= in_memory(session);
+            if session.give_up_memory() {
+                locked(&self.sessions).remove(session.id());
+                self.troubles.in_memory.fetch_sub(1, Ordering::Relaxed);
+                self.sessions_changed();
+            }
+        }
+    }
+
+    /// The keeper does its round now.
+    pub(super) fn hurry(&self) {
+        *locked(&self.hurry.0) = true;
+        self.hurry.1.notify_all();
+    }
+
+    /// Returns after a time, or when there is something to hurry for.
+    pub(super) fn rest(&self, time: std::time::Duration) {
+        let until_hurry = self
+            .hurry
+            .1
+            .wait_timeout_while(locked(&self.hurry.0), time, |hurry| !*hurry);
+        if let Ok((mut hurry, _)) = until_hurry {
+            *hurry = false;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole process, through its ports: every way a source may send, every way it may fail to, and what becomes of
+//! the tape when the process or its configuration changes.
+
+#![cfg(test)]
+
+mod encoders;
+mod life;
+mod patience;
+mod pod;
+mod protocols;
+mod refusals;
