@@ -37,10 +37,31 @@ pub mod reason {
     pub const PLAYLIST_NOT_FOUND: &str = "PlaylistNotFound";
     /// The `ConfigMap` key named as emergency audio does not exist.
     pub const EMERGENCY_NOT_FOUND: &str = "EmergencyNotFound";
+    /// A Secret or key with the password of an input does not exist, or does not hold a password.
+    pub const PASSWORD_NOT_FOUND: &str = "PasswordNotFound";
+    /// A new version of the ingest waits until no source is connected.
+    pub const ROLL_PENDING: &str = "RollPending";
+    /// A Mount of the Station cannot be read; what it had stays as it is.
+    pub const MOUNT_UNREADABLE: &str = "MountUnreadable";
     /// The spec breaks a rule the API server did not check, e.g. it is older than the rule.
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// The API server refused or did not answer a request; it is tried again.
     pub const API_ERROR: &str = "ApiError";
+}
+
+/// What happens to a Mount's or Station's sources, as reasons of Events.
+pub mod event {
+    /// A source was let in.
+    pub const SOURCE_CONNECTED: &str = "SourceConnected";
+    /// A source is gone.
+    pub const SOURCE_DISCONNECTED: &str = "SourceDisconnected";
+    /// A source was not let in.
+    pub const SOURCE_REFUSED: &str = "SourceRefused";
+}
+
+/// A moment, as a schema.
+pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time"})
 }
 
 /// `metav1.Condition` as a schema; k8s-openapi's own needs one more feature in every crate.

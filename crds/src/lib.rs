@@ -5,6 +5,7 @@
 
 pub mod conditions;
 mod definitions;
+pub mod input;
 pub mod mount;
 pub mod refs;
 pub mod station;

@@ -1,4 +1,4 @@
-//! `Mount`: one channel of a Station: what is played and in which encodings it is heard. No IO.
+//! `Mount`: one channel of a Station: who and what is heard, and in which encodings. No IO.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, core::Rule};
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     conditions,
+    input::{Input, InputStatus, Passthrough},
     refs::{ConfigMapKeyRef, ConfigMapRef, StationRef, VolumeRef},
     text,
 };
 
-/// One channel of a Station: its playlists in order of priority and the encodings it is heard in.
+/// One channel of a Station: its inputs and playlists in order of priority and the encodings it is heard in.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "radio.moafunk.de",
@@ -23,11 +24,12 @@ use crate::{
     shortname = "mnt",
     category = "radio",
     derive = "PartialEq",
-    doc = "One channel of a Station: its playlists in order of priority and the encodings it is heard in.",
+    doc = "One channel of a Station: its inputs and playlists in order of priority and the encodings it is heard in.",
     validation = text::resource_name(),
     cel,
     printcolumn(name = "Station", type_ = "string", json_path = ".spec.stationRef.name"),
     printcolumn(name = "Path", type_ = "string", json_path = ".spec.path"),
+    printcolumn(name = "Source", type_ = "string", json_path = ".status.source"),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -41,6 +43,13 @@ use crate::{
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(
+    validation = path_of_outputs(),
+    validation = path_of_passthrough(),
+    validation = keys_for_the_star(),
+    validation = passthrough_alone(),
+    validation = immutable_form()
+)]
 #[serde(rename_all = "camelCase")]
 pub struct MountSpec {
     /// The Station this Mount is heard on. Immutable.
@@ -49,6 +58,7 @@ pub struct MountSpec {
 
     /// Address on the Station, e.g. `/live`; each output is heard at `<path>.<output name>`.
     /// Up to 64 characters; unique within the Station; not under `/admin`.
+    /// With `passthrough` the whole address: `/mic.opus`, or `/mic-*.opus` for many sources.
     #[schemars(length(min = 2, max = 64))]
     #[x_kube(validation = text::mount_path(), validation = text::not_under_admin())]
     pub path: String,
@@ -66,6 +76,13 @@ pub struct MountSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub outputs: Vec<Output>,
 
+    /// Places where DJs connect, up to 8, the first has priority over the next, and all over the playlists.
+    /// Default: none. A change restarts nothing; only the source of an input that is gone is disconnected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub inputs: Vec<Input>,
+
     /// Playlists, up to 16, the first has priority: the next is heard when those before have nothing to play.
     /// Default: none, the emergency audio is heard.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,6 +97,47 @@ pub struct MountSpec {
     /// The playout engine. Default: as the operator is set up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liquidsoap: Option<Liquidsoap>,
+
+    /// Sources are heard as they come: no Liquidsoap, no transcoding, no playlists; `path` ends in .opus, .ogg, .flac,
+    /// .mp3 or .aac. Default: Liquidsoap plays. Immutable. Excludes outputs, inputs, playlists, emergency, liquidsoap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passthrough: Option<Passthrough>,
+}
+
+fn path_of_outputs() -> Rule {
+    Rule::new("has(self.passthrough) || !self.path.matches('[.](opus|ogg|flac|mp3|aac)$')").message(
+        "path must have no ending such as .opus: each output adds its own; only with passthrough it has one",
+    )
+}
+
+fn path_of_passthrough() -> Rule {
+    Rule::new("!has(self.passthrough) || self.path.contains('.')")
+        .message("path of a passthrough Mount must end in .opus, .ogg, .flac, .mp3 or .aac")
+}
+
+fn keys_for_the_star() -> Rule {
+    Rule::new(
+        "!has(self.passthrough) || !self.path.contains('*') || has(self.passthrough.keysSecretRef)",
+    )
+    .message(
+        "passthrough.keysSecretRef must be there for a path with '*': each key of that Secret stands for the '*'",
+    )
+}
+
+fn passthrough_alone() -> Rule {
+    Rule::new(
+        "!has(self.passthrough) || !(has(self.outputs) || has(self.inputs) || has(self.playlists) \
+         || has(self.emergency) || has(self.liquidsoap))",
+    )
+    .message(
+        "passthrough excludes outputs, inputs, playlists, emergency and liquidsoap: its sources are heard as they come",
+    )
+}
+
+fn immutable_form() -> Rule {
+    Rule::new("has(self.passthrough) == has(oldSelf.passthrough)").message(
+        "passthrough is immutable: to have or not to have Liquidsoap, delete this Mount and make a new one",
+    )
 }
 
 /// One encoding of a Mount.
@@ -205,6 +263,15 @@ pub struct MountStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub outputs: Vec<OutputStatus>,
+
+    /// Where sources connect, and who is connected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub inputs: Vec<InputStatus>,
+
+    /// Name of the input that is on air; absent: none is. Of several at once, with `passthrough`, their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// Where an output is heard.

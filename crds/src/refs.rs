@@ -40,6 +40,31 @@ pub struct ConfigMapKeyRef {
     pub key: String,
 }
 
+/// A whole Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Name of the Secret, in the namespace of this object.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = text::object_name())]
+    pub name: String,
+}
+
+/// One key of a Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret, in the namespace of this object.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = text::object_name())]
+    pub name: String,
+
+    /// The key in `data`.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = text::secret_key())]
+    pub key: String,
+}
+
 /// A directory on a `PersistentVolumeClaim`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

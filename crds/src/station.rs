@@ -1,7 +1,7 @@
 //! `Station`: who is broadcasting, and how listeners reach it. No IO.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::{conditions, text};
@@ -9,7 +9,10 @@ use crate::{conditions, text};
 /// Relays of a Station that names no number.
 pub const DEFAULT_RELAYS: u16 = 1;
 
-/// A radio station: its identity, its Icecast origin and the relays listeners connect to.
+/// The tape of a Station that names no size.
+pub const DEFAULT_TAPE_SIZE: &str = "10Gi";
+
+/// A radio station: its identity, where sources connect, its Icecast origin and the relays listeners connect to.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "radio.moafunk.de",
@@ -21,7 +24,7 @@ pub const DEFAULT_RELAYS: u16 = 1;
     shortname = "rst",
     category = "radio",
     derive = "PartialEq",
-    doc = "A radio station: its identity, its Icecast origin and the relays listeners connect to.",
+    doc = "A radio station: its identity, where sources connect, its Icecast origin and the relays listeners connect to.",
     validation = text::resource_name(),
     cel,
     printcolumn(
@@ -37,8 +40,15 @@ pub const DEFAULT_RELAYS: u16 = 1;
     ),
     printcolumn(name = "Mounts", type_ = "integer", json_path = ".status.mounts"),
     printcolumn(name = "Listen", type_ = "string", json_path = ".status.listenUrl"),
+    printcolumn(
+        name = "Send",
+        type_ = "string",
+        json_path = ".status.sourceUrl",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[x_kube(validation = immutable_tape())]
 #[serde(rename_all = "camelCase")]
 pub struct StationSpec {
     /// Name of the station as players show it, 1 to 200 characters on one line.
@@ -79,6 +89,66 @@ pub struct StationSpec {
     /// The Icecast relays that listeners are connected to. Default: one relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relays: Option<Relays>,
+
+    /// The server that DJs and other sources connect to. Default: as the operator is set up, with a tape of 10Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<Ingest>,
+}
+
+fn immutable_tape() -> Rule {
+    const NOW: &str = "(has(self.ingest) && has(self.ingest.tape))";
+    const BEFORE: &str = "(has(oldSelf.ingest) && has(oldSelf.ingest.tape))";
+    Rule::new(format!(
+        "{NOW} == {BEFORE} && (!{NOW} || self.ingest.tape == oldSelf.ingest.tape)"
+    ))
+    .message(
+        "ingest.tape is immutable for now, because the volumes of a StatefulSet are: for another tape, delete this \
+         Station, then the PersistentVolumeClaim tape-<name of the Station>-ingest-0, and make the Station again",
+    )
+}
+
+/// The server sources connect to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ingest {
+    /// Image of the ingest. Default: the image the operator was released with.
+    /// Another one is started when no source is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = text::image())]
+    pub image: Option<String>,
+
+    /// Where everything that sources send is kept until it is archived. Default: a volume of 10Gi. Immutable for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tape: Option<Tape>,
+}
+
+/// The disk that takes what sources send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = class_of_a_volume())]
+#[serde(rename_all = "camelCase")]
+pub struct Tape {
+    /// Bytes of the volume, in Mi, Gi or Ti. Default: 10Gi. One hour at 320 kbit/s is 138Mi; when 90 % are used, the
+    /// oldest goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = text::volume_size())]
+    pub size: Option<String>,
+
+    /// Storage class of the volume. Default: the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = text::object_name())]
+    pub storage_class_name: Option<String>,
+
+    /// `true`: no volume, the tape is on the node's own disk and is lost with the pod. Default: `false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<bool>,
+}
+
+fn class_of_a_volume() -> Rule {
+    Rule::new("!has(self.storageClassName) || !has(self.ephemeral) || !self.ephemeral")
+        .message("storageClassName is of no use to an ephemeral tape, which is no volume")
 }
 
 /// The Icecast servers of a Station.
@@ -111,7 +181,8 @@ pub struct StationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready`: a listener can connect. `Reconciling` and `Stalled` are present only while they are true.
+    /// `Ready`: listeners can connect, and sources where Mounts have inputs. `Reconciling` and `Stalled` are present
+    /// only while they are true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions::schema")]
     pub conditions: Vec<Condition>,
@@ -123,6 +194,10 @@ pub struct StationStatus {
     /// Base address of all Mounts inside the cluster, without a trailing slash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen_url: Option<String>,
+
+    /// Base address of all inputs inside the cluster, without a trailing slash; absent: no Mount has an input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_url: Option<String>,
 }
 
 impl Station {
@@ -134,6 +209,18 @@ impl Station {
             .as_ref()
             .and_then(|relays| relays.replicas)
             .unwrap_or(DEFAULT_RELAYS)
+    }
+
+    /// The ingest image the user asked for, if any.
+    #[must_use]
+    pub fn ingest_image(&self) -> Option<&str> {
+        self.spec.ingest.as_ref()?.image.as_deref()
+    }
+
+    /// The tape the user asked for, if any.
+    #[must_use]
+    pub fn tape(&self) -> Option<&Tape> {
+        self.spec.ingest.as_ref()?.tape.as_ref()
     }
 
     /// The Icecast image the user asked for, if any.

@@ -42,6 +42,24 @@ pub(crate) fn config_map_key() -> Rule {
         .message("must be a ConfigMap key: letters, digits, '-', '_' and '.'")
 }
 
+/// A key of a Secret.
+pub(crate) fn secret_key() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z0-9._-]+$')")
+        .message("must be a key of a Secret: letters, digits, '-', '_' and '.'")
+}
+
+/// Whom a source logs in as.
+pub(crate) fn user_name() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z0-9._@-]+$')")
+        .message("must be letters, digits, '.', '_', '@' and '-': encoders ask for no others")
+}
+
+/// The size of a volume.
+pub(crate) fn volume_size() -> Rule {
+    Rule::new(r"self.matches('^[1-9][0-9]{0,5}(Mi|Gi|Ti)$')")
+        .message("must be a whole number of Mi, Gi or Ti, such as 10Gi")
+}
+
 /// The name of an entry in one of our own lists.
 pub(crate) fn entry_name() -> Rule {
     Rule::new(r"self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')")
@@ -62,9 +80,14 @@ pub(crate) fn not_an_icecast_page() -> Rule {
 
 /// The address of a Mount on its Station.
 pub(crate) fn mount_path() -> Rule {
-    Rule::new(r"self.matches('^(/[a-z0-9][a-z0-9_-]*){1,4}$')").message(
+    Rule::new(
+        r"self.matches('^(/[a-z0-9][a-z0-9_-]*){1,4}$') ||
+          self.matches('^(/[a-z0-9][a-z0-9_-]*){0,3}/([a-z0-9][a-z0-9_-]*[*]?|[*])[a-z0-9_-]*[.](opus|ogg|flac|mp3|aac)$')",
+    )
+    .message(
         "must be a path such as /live: one to four parts of lower-case letters, digits, '-' and '_', \
-         each after a '/' and beginning with a letter or digit",
+         each after a '/' and beginning with a letter or digit; with passthrough such as /mic.opus or /mic-*.opus, \
+         ending in .opus, .ogg, .flac, .mp3 or .aac, with at most one '*', in the last part",
     )
 }
 

@@ -16,6 +16,10 @@ pub struct Args {
     #[arg(long, env = "RADIO_LIQUIDSOAP_IMAGE")]
     pub liquidsoap_image: String,
 
+    /// Image of the ingest of Stations that name none.
+    #[arg(long, env = "RADIO_INGEST_IMAGE")]
+    pub ingest_image: String,
+
     /// How many objects of a kind are reconciled at the same time.
     #[arg(long, env = "RADIO_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,

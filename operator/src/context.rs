@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use kube::{Client, runtime::events::Recorder};
+use kube::{
+    Client,
+    runtime::events::{Recorder, Reporter},
+};
 
 use crate::{
     k8s::{apply::Ledger, backoff::Backoff},
     metrics::Metrics,
+    sources::Sources,
     watch::Stores,
 };
 
@@ -17,6 +21,8 @@ pub struct Images {
     pub icecast: String,
     /// Playout.
     pub liquidsoap: String,
+    /// Ingest.
+    pub ingest: String,
 }
 
 /// Shared by all reconciles.
@@ -31,8 +37,12 @@ pub struct Context {
     pub ledger: Ledger,
     /// How often objects failed, by controller, namespace and name.
     pub backoff: Backoff<(&'static str, String, String)>,
+    /// Who is connected to the ingests.
+    pub sources: Sources,
     /// Publishes Events, merging repeated ones.
     pub recorder: Recorder,
+    /// Whom Events are from.
+    pub reporter: Reporter,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }

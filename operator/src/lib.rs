@@ -12,6 +12,7 @@ pub mod lease;
 pub mod metrics;
 pub mod mount;
 pub mod run;
+pub mod sources;
 pub mod station;
 pub mod telemetry;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use futures::{
     channel::mpsc::{UnboundedReceiver, unbounded},
     future::BoxFuture,
 };
+use jiff::Timestamp;
 use kube::{
     Client, Config,
     core::DeserializeGuard,
@@ -40,6 +41,7 @@ use crate::{
     },
     lease::{self, Held, Lease, Lost},
     metrics::{Conditions, Ended, Metrics},
+    sources::{self, Sources},
     watch::{Queues, Stores, Writers, follow},
 };
 
@@ -202,7 +204,9 @@ async fn control(
 ) -> &'static str {
     let (stations, station_queue) = unbounded();
     let (mounts, mount_queue) = unbounded();
-    let watches = follow(client, &stores, writers, &Queues { stations, mounts }, readiness);
+    let queues = Queues { stations, mounts };
+    let watches = follow(client, &stores, writers, &queues, readiness);
+    let (sources, orders) = Sources::new(Timestamp::now());
     let reporter = Reporter {
         controller: MANAGED_BY.to_owned(),
         instance: Some(args.replica().to_owned()),
@@ -212,11 +216,14 @@ async fn control(
         images: Images {
             icecast: args.icecast_image.clone(),
             liquidsoap: args.liquidsoap_image.clone(),
+            ingest: args.ingest_image.clone(),
         },
         stores: stores.clone(),
         ledger: Ledger::default(),
         backoff: Backoff::default(),
-        recorder: Recorder::new(client.clone(), reporter),
+        sources,
+        recorder: Recorder::new(client.clone(), reporter.clone()),
+        reporter,
         metrics: metrics.clone(),
     });
     // A Station seen without its Mounts would be told to drop their listeners: nothing starts before everything is seen.
@@ -233,6 +240,7 @@ async fn control(
     tokio::select! {
         () = watches => "watches",
         () = controllers => "controllers",
+        () = sources::follow::run(context.clone(), orders, queues) => "followers of ingests",
     }
 }
 
@@ -319,6 +327,11 @@ fn log<K: Kind>(metadata: &kube::core::ObjectMeta, failure: &Failure) {
 }
 
 fn forget<K: Kind>(context: &Context, namespace: &str, name: &str) {
+    if K::CONTROLLER == Station::CONTROLLER {
+        context
+            .sources
+            .follow(&(namespace.to_owned(), name.to_owned()), None);
+    }
     context.ledger.forget(&K::kind(&()), namespace, name);
     context
         .backoff

@@ -7,6 +7,11 @@ use std::{
 };
 
 use axum::http::{Request, Response};
+use ingest::{
+    api::{Container, Refusal, RefusalReason, Session},
+    config::Routing,
+};
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::core::v1::Secret,
@@ -38,10 +43,17 @@ use crate::{
         conditions::{OURS, find},
     },
     metrics::Metrics,
-    mount::{self, fetch::Missing, validate::ValidMount},
+    mount::{
+        self,
+        fetch::{Connected, Missing},
+        inputs::Secrets,
+        validate::ValidMount,
+    },
+    sources::Sources,
     station::{
         self,
-        credentials::{ADMIN, Credentials, RELAY, SOURCE},
+        credentials::{ADMIN, Credentials, RELAY, SOURCE, TAPE},
+        roll::Roll,
         validate::ValidStation,
     },
     text::Password,
@@ -61,6 +73,9 @@ spec:
   hostname: radio.example.org
   icecast: {image: registry.example.org/icecast:2}
   relays: {replicas: 3}
+  ingest:
+    image: registry.example.org/ingest:2
+    tape: {size: 20Gi, storageClassName: fast}
 "#;
 
 /// A Station with nothing but what is required.
@@ -83,6 +98,9 @@ spec:
   outputs:
   - {name: hq.mp3, codec: mp3, bitrateKbps: 320}
   - {name: low, codec: opus, bitrateKbps: 32}
+  inputs:
+  - {name: studio}
+  - {name: van, username: anna, passwordSecretRef: {name: djs, key: van}}
   playlists:
   - {name: day, configMap: {name: day-music}}
   - {name: night, mode: inOrder, volume: {claimName: music, path: night/calm}}
@@ -98,6 +116,22 @@ metadata: {name: live, namespace: city, uid: live-uid, generation: 1, creationTi
 spec: {stationRef: {name: radio}, path: /live}
 "#;
 
+/// A Mount whose only source is heard as it comes.
+pub const PASSTHROUGH_MOUNT: &str = r#"
+apiVersion: radio.moafunk.de/v1alpha1
+kind: Mount
+metadata: {name: mic, namespace: city, uid: mic-uid, generation: 1, creationTimestamp: "2026-08-01T13:00:00Z"}
+spec: {stationRef: {name: radio}, path: /city/mic.mp3, title: "Mic & more", passthrough: {}}
+"#;
+
+/// A Mount whose sources are heard as they come, each with a key of its own.
+pub const WILDCARD_MOUNT: &str = r#"
+apiVersion: radio.moafunk.de/v1alpha1
+kind: Mount
+metadata: {name: mics, namespace: city, uid: mics-uid, generation: 1, creationTimestamp: "2026-08-01T14:00:00Z"}
+spec: {stationRef: {name: radio}, path: "/mic-*.opus", passthrough: {keysSecretRef: {name: mic-keys}}}
+"#;
+
 /// An object from YAML.
 pub fn yaml<K: DeserializeOwned>(text: &str) -> K {
     serde_yaml::from_str(text).expect("sample")
@@ -108,6 +142,7 @@ pub fn images() -> Images {
     Images {
         icecast: "localhost/radio/icecast:1".to_owned(),
         liquidsoap: "localhost/radio/liquidsoap:1".to_owned(),
+        ingest: "localhost/radio/ingest:1".to_owned(),
     }
 }
 
@@ -124,6 +159,62 @@ pub fn credentials() -> Credentials {
         admin: password("admin"),
         source: password("source"),
         relay: password("relay"),
+        tape: password("tape"),
+    }
+}
+
+/// The Secrets with the passwords of the sample Mounts' inputs.
+pub fn input_secrets() -> Secrets {
+    let secrets: [(&str, &[&str]); 4] = [
+        ("talk-inputs", &["studio"]),
+        ("djs", &["van", "bus"]),
+        ("mic-inputs", &["source"]),
+        ("mic-keys", &["7", "8"]),
+    ];
+    let value = |key: &&str| {
+        let password = password(key);
+        (
+            (*key).to_owned(),
+            ByteString(password.reveal().as_bytes().to_vec()),
+        )
+    };
+    secrets
+        .iter()
+        .map(|(name, keys)| ((*name).to_owned(), keys.iter().map(value).collect()))
+        .collect()
+}
+
+/// A source that is connected.
+pub fn session(mount: &str, input: &str, started: Timestamp) -> Session {
+    Session {
+        id: format!("{input}-{started}"),
+        mount: mount.to_owned(),
+        input: input.to_owned(),
+        path: format!("/{mount}/{input}"),
+        priority: 0,
+        routing: Routing::Live,
+        user: "source".to_owned(),
+        container: Container::Ogg,
+        codec: None,
+        title: None,
+        started,
+        bytes: 0,
+        kept_from: 0,
+        ended: None,
+    }
+}
+
+/// A source that was not let in, at an input if it was one.
+pub fn refused(place: Option<(&str, &str)>, reason: RefusalReason, at: Timestamp) -> Refusal {
+    Refusal {
+        number: 1,
+        at,
+        path: "/somewhere".to_owned(),
+        mount: place.map(|(mount, _)| mount.to_owned()),
+        input: place.map(|(_, input)| input.to_owned()),
+        from: "10.1.2.3".to_owned(),
+        reason,
+        message: format!("not let in: {}.", reason.as_str()),
     }
 }
 
@@ -138,6 +229,7 @@ pub fn credentials_secret() -> Secret {
             entry(ADMIN, &fixed.admin),
             entry(SOURCE, &fixed.source),
             entry(RELAY, &fixed.relay),
+            entry(TAPE, &fixed.tape),
         ])),
         ..Secret::default()
     }
@@ -165,6 +257,8 @@ pub fn valid_station(station: &str, mounts: &[&str]) -> ValidStation {
         &station::fetch::Fetched {
             credentials: credentials(),
             mounts,
+            secrets: input_secrets(),
+            roll: Roll::Idle,
         },
     )
 }
@@ -176,6 +270,9 @@ pub fn fetched_for_mount(siblings: Vec<Mount>, missing: Vec<Missing>) -> mount::
         credentials: Some(credentials_secret()),
         siblings,
         missing,
+        secrets: input_secrets(),
+        connected: Connected::Unknown,
+        before: None,
     }
 }
 
@@ -296,14 +393,14 @@ pub fn refusal(code: u16, reason: &str) -> (u16, Value) {
 
 /// The context of one reconcile.
 pub fn context(client: Client, stores: Stores) -> Context {
+    let reporter = Reporter {
+        controller: "test".to_owned(),
+        instance: None,
+    };
     Context {
-        recorder: Recorder::new(
-            client.clone(),
-            Reporter {
-                controller: "test".to_owned(),
-                instance: None,
-            },
-        ),
+        sources: Sources::new(Timestamp::UNIX_EPOCH).0,
+        recorder: Recorder::new(client.clone(), reporter.clone()),
+        reporter,
         client,
         images: images(),
         stores: Arc::new(stores),

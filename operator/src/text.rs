@@ -57,10 +57,16 @@ checked_text! {
     ObjectName
     /// The path an output is heard at.
     StreamPath
+    /// The path a source connects to.
+    SourcePath
+    /// Whom a source logs in as.
+    UserName
     /// The name of an object of any kind.
     ResourceName
     /// A key of a `ConfigMap`.
     ConfigMapKey
+    /// A key of a Secret.
+    SecretKey
     /// The name of an entry in a list of ours.
     EntryName
     /// A directory inside a volume.
@@ -149,31 +155,81 @@ impl ObjectName {
     }
 }
 
+/// Whether a text may be anywhere in a part of a path.
+#[must_use]
+pub fn fits_into_path(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
+}
+
+/// One to four parts, none of them Icecast's own.
+fn check_path(field: &str, path: &str, longest: usize) -> Result<(), InvalidText> {
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && fits_into_path(part)
+    };
+    let parts: Vec<&str> = path
+        .strip_prefix('/')
+        .map(|rest| rest.split('/').collect())
+        .unwrap_or_default();
+    if !(1..=4).contains(&parts.len()) || !parts.iter().all(|text| part(text)) || path.len() > longest {
+        return Err(invalid(
+            field,
+            format!("must be a path such as /live, of one to four parts and at most {longest} characters"),
+        ));
+    }
+    if parts[0] == "admin" {
+        return Err(invalid(
+            field,
+            "must not be /admin or under it: Icecast uses it itself",
+        ));
+    }
+    Ok(())
+}
+
+impl SourcePath {
+    /// `path` of a Mount and the `name` of its input.
+    pub fn parse(field: &str, path: &str, name: &EntryName) -> Result<Self, InvalidText> {
+        check_path(field, path, 64)?;
+        Ok(Self(format!("{path}/{name}")))
+    }
+
+    /// Where it is sent to is where it is heard.
+    #[must_use]
+    pub fn through(path: &StreamPath) -> Self {
+        Self(path.0.clone())
+    }
+}
+
+impl UserName {
+    /// What encoders ask for, and HTTP basic authentication can carry.
+    pub fn parse(field: &str, text: &str) -> Result<Self, InvalidText> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._@-".contains(c);
+        if text.is_empty() || text.len() > 64 || !text.chars().all(fits) {
+            return Err(invalid(
+                field,
+                "must have users of 1 to 64 letters, digits, '.', '_', '@' and '-'",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl StreamPath {
+    /// A whole path with an ending that names its format.
+    pub fn with_ending(field: &str, text: &str) -> Result<Self, InvalidText> {
+        let ending = text
+            .rsplit_once('.')
+            .filter(|(_, ending)| ["opus", "ogg", "flac", "mp3", "aac"].contains(ending));
+        let Some((path, _)) = ending else {
+            return Err(invalid(field, "must end in .opus, .ogg, .flac, .mp3 or .aac"));
+        };
+        check_path(field, path, 128)?;
+        Ok(Self(text.to_owned()))
+    }
+
     /// `path` of a Mount and the `name` of its output.
     pub fn parse(field: &str, path: &str, name: &str) -> Result<Self, InvalidText> {
-        let part = |part: &str| {
-            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
-        };
-        let parts: Vec<&str> = path
-            .strip_prefix('/')
-            .map(|rest| rest.split('/').collect())
-            .unwrap_or_default();
-        if !(1..=4).contains(&parts.len()) || !parts.iter().all(|text| part(text)) || path.len() > 64 {
-            return Err(invalid(
-                field,
-                "must be a path such as /live, of one to four parts and at most 64 characters",
-            ));
-        }
-        if parts[0] == "admin" {
-            return Err(invalid(
-                field,
-                "must not be /admin or under it: Icecast uses it itself",
-            ));
-        }
+        check_path(field, path, 64)?;
         if name.len() > 16 || !name.split('.').all(is_label) {
             return Err(invalid(
                 "spec.outputs",
@@ -197,16 +253,29 @@ impl ResourceName {
     }
 }
 
+/// What Kubernetes allows as a key, which is also a file name.
+fn is_key(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    (1..=253).contains(&text.len()) && text.chars().all(fits) && !text.starts_with("..") && text != "."
+}
+
+impl SecretKey {
+    /// As for a `ConfigMap`.
+    pub fn parse(field: &str, text: &str) -> Result<Self, InvalidText> {
+        if !is_key(text) {
+            return Err(invalid(
+                field,
+                "must name keys of Secrets: letters, digits, '-', '_' and '.'",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 impl ConfigMapKey {
     /// What Kubernetes allows as a key, which is also a file name.
     pub fn parse(field: &str, text: &str) -> Result<Self, InvalidText> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if text.is_empty()
-            || text.len() > 253
-            || !text.chars().all(fits)
-            || text.starts_with("..")
-            || text == "."
-        {
+        if !is_key(text) {
             return Err(invalid(
                 field,
                 "must be a ConfigMap key: letters, digits, '-', '_' and '.'",
@@ -401,6 +470,36 @@ mod tests {
     }
 
     #[test]
+    fn paths_of_sources() {
+        let name = EntryName::parse("n", "studio").unwrap();
+        assert_eq!(
+            SourcePath::parse("p", "/city/live", &name).unwrap().as_str(),
+            "/city/live/studio"
+        );
+        assert!(SourcePath::parse("p", "/admin", &name).is_err());
+        assert!(SourcePath::parse("p", "/live.mp3", &name).is_err());
+        assert!(StreamPath::with_ending("p", "/city/mic-7.opus").is_ok());
+        for bad in [
+            "/mic",
+            "/mic.wav",
+            "/.opus",
+            "mic.opus",
+            "/a/.opus",
+            "/-mic.opus",
+            "/mic-*.opus",
+            "/admin/mic.opus",
+            "/admin.opus",
+            "/mic.hq.opus",
+        ] {
+            assert!(StreamPath::with_ending("p", bad).is_err(), "{bad}");
+        }
+        assert!(UserName::parse("u", "anna.b@example.org").is_ok());
+        for bad in ["", "anna:x", "an na", "änna", &"a".repeat(65)] {
+            assert!(UserName::parse("u", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_mounts_name() {
         assert!(ResourceName::parse("n", "my-music.v1").is_ok());
         assert!(ConfigMapKey::parse("k", "Fallback_1.ogg").is_ok());
@@ -412,6 +511,7 @@ mod tests {
         }
         for bad in ["", "a/b", "..", "..a", ".", "a b"] {
             assert!(ConfigMapKey::parse("k", bad).is_err(), "{bad}");
+            assert!(SecretKey::parse("k", bad).is_err(), "{bad}");
         }
         for bad in ["", "/etc", "..", "a/../../b", "a\nb"] {
             assert!(VolumeDirectory::parse("d", bad).is_err(), "{bad}");

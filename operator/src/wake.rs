@@ -2,7 +2,7 @@
 
 use k8s_openapi::{
     api::{
-        apps::v1::Deployment,
+        apps::v1::{Deployment, StatefulSet},
         core::v1::{ConfigMap, Pod, Secret},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -36,17 +36,29 @@ pub enum Wake {
 
 impl Wake {
     fn station(metadata: &ObjectMeta, name: &str) -> Self {
-        Self::Station {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: name.to_owned(),
-        }
+        station(metadata.namespace.as_deref().unwrap_or_default(), name)
     }
 
     fn mount(metadata: &ObjectMeta, name: &str) -> Self {
-        Self::Mount {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: name.to_owned(),
-        }
+        mount(metadata.namespace.as_deref().unwrap_or_default(), name)
+    }
+}
+
+/// A Station, by name.
+#[must_use]
+pub fn station(namespace: &str, name: &str) -> Wake {
+    Wake::Station {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// A Mount, by name.
+#[must_use]
+pub fn mount(namespace: &str, name: &str) -> Wake {
+    Wake::Mount {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
     }
 }
 
@@ -59,7 +71,7 @@ pub fn by_station(station: &GuardedStation, stores: &Stores) -> Vec<Wake> {
     wakes
 }
 
-/// A Mount changes its Station's Icecast, and whether a sibling's path is free.
+/// A Mount changes its Station's Icecast, and whether a sibling's path is free. One we cannot read may be any Station's.
 #[must_use]
 pub fn by_mount(mount: &GuardedMount, stores: &Stores) -> Vec<Wake> {
     let mut wakes = vec![Wake::mount(mount.meta(), &mount.name_any())];
@@ -67,9 +79,22 @@ pub fn by_mount(mount: &GuardedMount, stores: &Stores) -> Vec<Wake> {
         let station = &mount.spec.station_ref.name;
         wakes.push(Wake::station(&mount.metadata, station));
         wakes.extend(mounts_of(&mount.metadata, station, stores));
-        wakes.sort();
-        wakes.dedup();
+    } else {
+        let stations = stores
+            .stations
+            .state_filter(|station| station.meta().namespace == mount.meta().namespace);
+        wakes.extend(
+            stations
+                .iter()
+                .map(|station| Wake::station(mount.meta(), &station.name_any())),
+        );
     }
+    sorted(wakes)
+}
+
+fn sorted(mut wakes: Vec<Wake>) -> Vec<Wake> {
+    wakes.sort();
+    wakes.dedup();
     wakes
 }
 
@@ -88,6 +113,16 @@ pub fn by_deployment(deployment: &Deployment, stores: &Stores) -> Vec<Wake> {
     wakes
 }
 
+/// Whether an ingest is there decides which Mounts have sources.
+#[must_use]
+pub fn by_stateful_set(set: &StatefulSet, stores: &Stores) -> Vec<Wake> {
+    let mut wakes = by_child(set, stores);
+    if let Some(station) = set.labels().get(STATION_LABEL) {
+        wakes.extend(mounts_of(&set.metadata, station, stores));
+    }
+    wakes
+}
+
 /// Pods belong to `ReplicaSets`; the labels tell whose they are.
 #[must_use]
 pub fn by_pod(pod: &Pod, _: &Stores) -> Vec<Wake> {
@@ -99,16 +134,37 @@ pub fn by_pod(pod: &Pod, _: &Stores) -> Vec<Wake> {
     }
 }
 
-/// The Station's passwords are in its Mounts' configuration too.
+/// The Station's passwords are in its Mounts' configuration too, and the passwords of inputs in their Station's.
 #[must_use]
 pub fn by_secret(secret: &PartialObjectMeta<Secret>, stores: &Stores) -> Vec<Wake> {
     let mut wakes = by_child(secret, stores);
+    let name = secret.name_any();
     if let Some(station) = secret.labels().get(STATION_LABEL)
-        && secret.name_any() == names::credentials(station)
+        && name == names::credentials(station)
     {
         wakes.extend(mounts_of(&secret.metadata, station, stores));
     }
-    wakes
+    let named_by = stores.mounts.state_filter(|mount| {
+        mount.meta().namespace == secret.metadata.namespace
+            && mount
+                .0
+                .as_ref()
+                .is_ok_and(|mount| secrets_of(mount).any(|named| named == name))
+    });
+    for mount in named_by.iter().filter_map(|mount| mount.0.as_ref().ok()) {
+        wakes.push(Wake::mount(&mount.metadata, &mount.name_any()));
+        wakes.push(Wake::station(&mount.metadata, &mount.spec.station_ref.name));
+    }
+    sorted(wakes)
+}
+
+/// Every Secret with passwords of a Mount's inputs.
+fn secrets_of(mount: &Mount) -> impl Iterator<Item = String> {
+    let inputs = mount.spec.inputs.iter();
+    let named = inputs.filter_map(|input| Some(input.password_secret_ref.as_ref()?.name.clone()));
+    let passthrough = mount.spec.passthrough.as_ref();
+    let keys = passthrough.and_then(|passthrough| Some(passthrough.keys_secret_ref.as_ref()?.name.clone()));
+    named.chain(keys).chain([names::inputs(&mount.name_any())])
 }
 
 /// Any child concerns the object that owns it.
@@ -171,7 +227,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{FULL_MOUNT, PLAIN_MOUNT, PLAIN_STATION, owned_by_station, stores, yaml};
+    use crate::testing::{
+        FULL_MOUNT, PLAIN_MOUNT, PLAIN_STATION, WILDCARD_MOUNT, owned_by_station, stores, yaml,
+    };
 
     /// The Mounts `live` and `talk` of Station `radio`, and one of the same Station's name in another namespace.
     fn seen() -> Stores {
@@ -227,6 +285,46 @@ mod tests {
         assert_eq!(
             names(by_secret(&secret("radio-relay"), &seen())),
             ["Station city/radio"]
+        );
+    }
+
+    #[test]
+    fn a_secret_wakes_the_mounts_that_name_it_and_their_station() {
+        let stores = stores(&[], &[yaml(PLAIN_MOUNT), yaml(FULL_MOUNT), yaml(WILDCARD_MOUNT)]).0;
+        let secret = |namespace: &str, name: &str| PartialObjectMeta::<Secret> {
+            types: None,
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(namespace.to_owned()),
+                ..ObjectMeta::default()
+            },
+            _phantom: std::marker::PhantomData,
+        };
+        let woken = |namespace, name| names(by_secret(&secret(namespace, name), &stores));
+        assert_eq!(woken("city", "djs"), ["Station city/radio", "Mount city/talk"]);
+        assert_eq!(
+            woken("city", "talk-inputs"),
+            ["Station city/radio", "Mount city/talk"]
+        );
+        assert_eq!(
+            woken("city", "mic-keys"),
+            ["Station city/radio", "Mount city/mics"]
+        );
+        assert_eq!(woken("elsewhere", "djs"), [""; 0]);
+        assert_eq!(woken("city", "sh.helm.release.v1.x"), [""; 0]);
+    }
+
+    #[test]
+    fn a_mount_we_cannot_read_concerns_every_station_of_its_namespace() {
+        let odd = json!({
+            "apiVersion": "radio.moafunk.de/v1alpha1", "kind": "Mount",
+            "metadata": {"name": "odd", "namespace": "city"}, "spec": {"path": 7},
+        });
+        let odd: GuardedMount = serde_json::from_value(odd).unwrap();
+        let stores = stores(&[yaml(PLAIN_STATION)], &[]).0;
+        assert_eq!(
+            names(by_mount(&odd, &stores)),
+            ["Station city/radio", "Mount city/odd"]
         );
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender, future::BoxFuture};
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::{Deployment, StatefulSet},
     core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
     rbac::v1::{Role, RoleBinding},
 };
@@ -71,9 +71,11 @@ stores! {
     mounts: GuardedMount,
     /// Our Deployments.
     deployments: Deployment,
+    /// Our `StatefulSets`.
+    stateful_sets: StatefulSet,
     /// Our pods.
     pods: Pod,
-    /// Our Secrets.
+    /// Everybody's Secrets: Mounts name them.
     secrets: PartialObjectMeta<Secret>,
     /// Our Services.
     services: PartialObjectMeta<Service>,
@@ -105,6 +107,15 @@ impl Stores {
         mounts
     }
 
+    /// The Mounts of a namespace that we cannot read; which Station they belong to is not known here.
+    #[must_use]
+    pub fn unreadable_mounts(&self, namespace: &str) -> Vec<String> {
+        let unreadable = self
+            .mounts
+            .state_filter(|mount| mount.0.is_err() && mount.meta().namespace.as_deref() == Some(namespace));
+        unreadable.iter().map(|mount| mount.name_any()).collect()
+    }
+
     /// Our pods that carry a label.
     #[must_use]
     pub fn pods_with(&self, namespace: &str, labels: &[(&str, &str)]) -> Vec<Arc<Pod>> {
@@ -127,7 +138,8 @@ pub struct Queues {
 }
 
 impl Queues {
-    fn send(&self, wake: Wake) {
+    /// Has an object reconciled soon.
+    pub fn send(&self, wake: Wake) {
         // A closed queue means that its controller has ended, and with it soon the process.
         let sent = match wake {
             Wake::Station { namespace, name } => self
@@ -172,8 +184,14 @@ pub fn follow(
         follower.watch(writers.stations, all(), spec_and_labels, wake::by_station),
         follower.watch(writers.mounts, all(), spec_and_labels, wake::by_mount),
         follower.watch(writers.deployments, ours.clone(), version, wake::by_deployment),
+        follower.watch(
+            writers.stateful_sets,
+            ours.clone(),
+            version,
+            wake::by_stateful_set,
+        ),
         follower.watch(writers.pods, ours.clone(), version, wake::by_pod),
-        follower.watch(writers.secrets, ours.clone(), version, wake::by_secret),
+        follower.watch(writers.secrets, all(), version, wake::by_secret),
         follower.watch(writers.services, ours.clone(), version, wake::by_child),
         follower.watch(writers.service_accounts, ours.clone(), version, wake::by_child),
         follower.watch(writers.roles, ours.clone(), version, wake::by_child),
@@ -205,7 +223,11 @@ impl Follower {
         let name = follower.readiness.expect_watch(&K::plural(&()));
         let events = watcher(Api::<K>::all(follower.client.clone()), config)
             .default_backoff()
-            .modify(|object| object.managed_fields_mut().clear());
+            // Nothing here reads annotations, and `kubectl apply` copies whole Secrets into them.
+            .modify(|object| {
+                object.managed_fields_mut().clear();
+                object.annotations_mut().clear();
+            });
         Box::pin(async move {
             let mut copy = Copied {
                 reader: writer.as_reader(),

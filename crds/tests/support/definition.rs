@@ -67,6 +67,14 @@ impl Definition {
     /// What the API server would object to in `object`, as an update of `old` if there is one.
     pub fn violations(&self, object: &Value, old: Option<&Value>) -> Vec<openapi::Violation> {
         let mut violations = openapi::check(&self.schema, object);
+        // After these the API server does not look at its rules any more.
+        let blocking = ["Required value", "Too long", "Too many", "must be of type"];
+        if violations
+            .iter()
+            .any(|violation| blocking.iter().any(|word| violation.message.contains(word)))
+        {
+            return violations;
+        }
         if let Err(errors) = Validator::new().validate(&self.schema, object, old) {
             violations.extend(errors.into_vec().into_iter().map(|error| openapi::Violation {
                 path: openapi::without_indexes(&error.field_path),

@@ -75,6 +75,7 @@ fn check_value(schema: &Value, value: &Value, path: &str, violations: &mut Vec<V
         (Some("integer"), Value::Number(number)) if number.is_i64() => {
             check_number(schema, number.as_i64(), &mut broken);
         }
+        (Some("boolean"), Value::Bool(_)) => {}
         (Some("array"), Value::Array(items)) => {
             check_list(schema, items, &mut broken);
             for item in items {

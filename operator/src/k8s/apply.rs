@@ -10,7 +10,7 @@ use std::{
 
 use k8s_openapi::{
     api::{
-        apps::v1::Deployment,
+        apps::v1::{Deployment, StatefulSet},
         core::v1::{Secret, Service, ServiceAccount},
         rbac::v1::{Role, RoleBinding},
     },
@@ -103,6 +103,15 @@ impl Child for Deployment {
     fn seen(stores: &Stores, namespace: &str, name: &str) -> Option<ObjectMeta> {
         stores
             .deployments
+            .get(&ObjectRef::new(name).within(namespace))
+            .map(|found| found.metadata.clone())
+    }
+}
+
+impl Child for StatefulSet {
+    fn seen(stores: &Stores, namespace: &str, name: &str) -> Option<ObjectMeta> {
+        stores
+            .stateful_sets
             .get(&ObjectRef::new(name).within(namespace))
             .map(|found| found.metadata.clone())
     }

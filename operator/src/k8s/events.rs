@@ -1,7 +1,16 @@
-//! Events, made from what changed between two sets of conditions and from nothing else. IO in [`publish`] only.
+//! Events of conditions, made from what changed between two sets of them and from nothing else, and how any Event is
+//! published. IO in [`publish`] and [`tell`] only.
 
-use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::runtime::events::{Event, EventType, Recorder};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event as EventObject},
+    apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta},
+};
+use kube::{
+    Api, Client,
+    api::PostParams,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
 use radio_crds::conditions::{READY, reason};
 
 use super::conditions::find;
@@ -16,7 +25,12 @@ pub fn event(old: &[Condition], new: &[Condition]) -> Option<Event> {
     {
         return None;
     }
-    let expected = [reason::READY, reason::PROGRESSING, reason::STATION_NOT_READY];
+    let expected = [
+        reason::READY,
+        reason::PROGRESSING,
+        reason::STATION_NOT_READY,
+        reason::ROLL_PENDING,
+    ];
     Some(Event {
         type_: if expected.contains(&ready.reason.as_str()) {
             EventType::Normal
@@ -37,10 +51,46 @@ pub async fn publish(recorder: &Recorder, event: &Event, about: &ObjectReference
     }
 }
 
+/// Writes an Event that stands for itself. The [`Recorder`] merges all of one reason into the first one's words, and
+/// here the words differ: who, when, from where.
+pub async fn tell(client: &Client, reporter: &Reporter, event: &Event, about: &ObjectReference) {
+    let namespace = about.namespace.clone().unwrap_or_default();
+    let name = about.name.as_deref().unwrap_or_default();
+    let object = EventObject {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{name}-")),
+            namespace: Some(namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        action: Some(event.action.clone()),
+        event_time: Some(MicroTime(Timestamp::now())),
+        note: event.note.clone(),
+        reason: Some(event.reason.clone()),
+        regarding: Some(about.clone()),
+        reporting_controller: Some(reporter.controller.clone()),
+        reporting_instance: Some(
+            reporter
+                .instance
+                .clone()
+                .unwrap_or_else(|| reporter.controller.clone()),
+        ),
+        type_: Some(
+            match event.type_ {
+                EventType::Normal => "Normal",
+                EventType::Warning => "Warning",
+            }
+            .to_owned(),
+        ),
+        ..EventObject::default()
+    };
+    let api = Api::<EventObject>::namespaced(client.clone(), &namespace);
+    if let Err(error) = api.create(&PostParams::default(), &object).await {
+        tracing::warn!(reason = event.reason, %error, "failed to publish an Event");
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::k8s::conditions::{Report, State, conditions};
 

@@ -8,7 +8,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
     core::{DeserializeGuard, NamespaceResourceScope, error_boundary::InvalidObject},
-    runtime::controller::Action,
+    runtime::{controller::Action, events::Event},
 };
 use radio_crds::conditions::reason;
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,6 +56,10 @@ pub trait Kind:
     fn report(observed: &Self::Observed) -> Report;
     /// The status without its conditions and observedGeneration; `None` keeps what was known before.
     fn details(&self, observed: Option<&Self::Observed>) -> Self::Status;
+    /// What else than conditions is worth Events in the step from the present status to this one.
+    fn news(&self, _wanted: &Self::Status, _context: &Context) -> Vec<Event> {
+        Vec::new()
+    }
     /// The status in the object, as last seen.
     fn status(&self) -> Option<&Self::Status>;
     /// The fields every status has.
@@ -159,6 +163,10 @@ async fn write_status<K: Kind>(object: &K, wanted: &K::Status, context: &Context
         return Ok(());
     }
     status::write::<K>(&context.client, object.meta(), &wanted).await?;
+    let about = object.object_ref(&());
+    for event in object.news(&wanted, context) {
+        events::tell(&context.client, &context.reporter, &event, &about).await;
+    }
     if let Some(event) = event {
         tracing::info!(
             reason = event.reason,
@@ -167,7 +175,7 @@ async fn write_status<K: Kind>(object: &K, wanted: &K::Status, context: &Context
             "{}",
             K::CONTROLLER
         );
-        events::publish(&context.recorder, &event, &object.object_ref(&())).await;
+        events::publish(&context.recorder, &event, &about).await;
     }
     Ok(())
 }

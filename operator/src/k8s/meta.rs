@@ -22,6 +22,8 @@ pub enum Component {
     Relay,
     /// The pod that plays one Mount.
     Playout,
+    /// The server sources connect to.
+    Ingest,
     /// What belongs to the Station as a whole.
     Station,
 }
@@ -34,6 +36,7 @@ impl Component {
             Self::Origin => "origin",
             Self::Relay => "relay",
             Self::Playout => "playout",
+            Self::Ingest => "ingest",
             Self::Station => "station",
         }
     }
@@ -104,7 +107,7 @@ impl Owner {
             (COMPONENT_LABEL.to_owned(), component.as_str().to_owned()),
             (STATION_LABEL.to_owned(), self.station.clone()),
         ]);
-        if component == Component::Playout {
+        if self.kind == "Mount" {
             labels.insert(MOUNT_LABEL.to_owned(), self.name.clone());
         }
         labels
@@ -177,6 +180,24 @@ pub mod names {
     #[must_use]
     pub fn playout(mount: &str) -> String {
         format!("{mount}-playout")
+    }
+
+    /// The Secret with the passwords made for a Mount's inputs.
+    #[must_use]
+    pub fn inputs(mount: &str) -> String {
+        format!("{mount}-inputs")
+    }
+
+    /// The `StatefulSet` and Secret of a Station's ingest, and the Service sources connect to.
+    #[must_use]
+    pub fn ingest(station: &str) -> String {
+        format!("{station}-ingest")
+    }
+
+    /// The Service that gives each ingest pod a name of its own.
+    #[must_use]
+    pub fn tape(station: &str) -> String {
+        format!("{station}-tape")
     }
 
     /// The address of the listen Service inside the cluster.

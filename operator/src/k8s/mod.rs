@@ -7,6 +7,7 @@ pub mod error;
 pub mod events;
 pub mod kind;
 pub mod meta;
+pub mod passwords;
 pub mod pod;
 pub mod rbac;
 pub mod rollout;

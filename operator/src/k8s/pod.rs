@@ -38,6 +38,17 @@ pub fn pod_security() -> PodSecurityContext {
     }
 }
 
+/// As [`pod_security`], for pods that write to a volume: it belongs to their group then.
+#[must_use]
+pub fn pod_security_with_volume() -> PodSecurityContext {
+    PodSecurityContext {
+        fs_group: Some(USER),
+        // A long tape is many files, and all of them are ours already.
+        fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+        ..pod_security()
+    }
+}
+
 /// The security context of a container.
 #[must_use]
 pub fn container_security() -> SecurityContext {
@@ -70,17 +81,7 @@ pub fn agent(image: &str, command: Vec<String>, startup: Probe) -> Container {
         name: "agent".to_owned(),
         image: Some(image.to_owned()),
         command: Some(command),
-        env: Some(vec![EnvVar {
-            name: "POD_NAMESPACE".to_owned(),
-            value_from: Some(EnvVarSource {
-                field_ref: Some(ObjectFieldSelector {
-                    api_version: Some("v1".to_owned()),
-                    field_path: "metadata.namespace".to_owned(),
-                }),
-                ..EnvVarSource::default()
-            }),
-            value: None,
-        }]),
+        env: Some(vec![own_namespace()]),
         ports: Some(vec![port("health", HEALTH_PORT)]),
         restart_policy: Some("Always".to_owned()),
         startup_probe: Some(startup),
@@ -91,24 +92,52 @@ pub fn agent(image: &str, command: Vec<String>, startup: Probe) -> Container {
             read_only("config", SECRET_DIR),
             writable("run", RUN_DIR),
             writable("tmp", "/tmp"),
-            read_only("token", "/var/run/secrets/kubernetes.io/serviceaccount"),
+            token_mount(),
         ]),
         ..Container::default()
     }
+}
+
+/// Where the pod is.
+#[must_use]
+pub fn own_namespace() -> EnvVar {
+    EnvVar {
+        name: "POD_NAMESPACE".to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                api_version: Some("v1".to_owned()),
+                field_path: "metadata.namespace".to_owned(),
+            }),
+            ..EnvVarSource::default()
+        }),
+        value: None,
+    }
+}
+
+/// The volume `config` with the Secret that is watched.
+#[must_use]
+pub fn secret_volume(secret: &str) -> Volume {
+    Volume {
+        name: "config".to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret.to_owned()),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// Mounts the [`token_volume`].
+#[must_use]
+pub fn token_mount() -> VolumeMount {
+    read_only("token", "/var/run/secrets/kubernetes.io/serviceaccount")
 }
 
 /// The volumes of [`agent`]. `run` is for what it writes.
 #[must_use]
 pub fn agent_volumes(secret: &str, run: EmptyDirVolumeSource) -> Vec<Volume> {
     vec![
-        Volume {
-            name: "config".to_owned(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(secret.to_owned()),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
-        },
+        secret_volume(secret),
         empty_dir("run", run),
         empty_dir("tmp", EmptyDirVolumeSource::default()),
         token_volume(),
@@ -116,7 +145,8 @@ pub fn agent_volumes(secret: &str, run: EmptyDirVolumeSource) -> Vec<Volume> {
 }
 
 /// What a service account token mount holds, as a volume of its own: the server beside the agent must not have it.
-fn token_volume() -> Volume {
+#[must_use]
+pub fn token_volume() -> Volume {
     let token = VolumeProjection {
         service_account_token: Some(ServiceAccountTokenProjection {
             path: "token".to_owned(),

@@ -1,9 +1,9 @@
-//! Whether a Deployment is there, and if not, what its pods say about it. No IO.
+//! Whether a Deployment or `StatefulSet` is there, and if not, what its pods say about it. No IO.
 
 use std::sync::Arc;
 
 use k8s_openapi::api::{
-    apps::v1::Deployment,
+    apps::v1::{Deployment, StatefulSet},
     core::v1::{ContainerStatus, Pod},
 };
 use kube::ResourceExt;
@@ -11,7 +11,7 @@ use radio_crds::conditions::reason;
 
 use super::conditions::{Report, State};
 
-/// How far a Deployment is.
+/// How far the pods are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rollout {
     /// All pods are of the wanted kind and ready.
@@ -40,19 +40,53 @@ pub fn judge(deployment: &Deployment, pods: &[Arc<Pod>]) -> Rollout {
             condition.type_ == "Progressing"
                 && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
         });
-    let mut report = trouble(pods).unwrap_or_else(|| Report {
-        state: State::Reconciling,
-        reason: reason::PROGRESSING,
-        message: format!(
-            "{} of {wanted} pods of Deployment {} are ready",
-            ready.min(wanted),
-            deployment.name_any()
-        ),
-    });
+    let mut report =
+        trouble(pods).unwrap_or_else(|| progressing("Deployment", &deployment.name_any(), ready, wanted));
     if given_up {
         report.state = State::Stalled;
     }
     Rollout::Unfinished(report)
+}
+
+/// The same for a `StatefulSet`. One whose new version is held back is there, as long as the old one is.
+#[must_use]
+pub fn judge_set(set: &StatefulSet, held: bool, pods: &[Arc<Pod>]) -> Rollout {
+    let wanted = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let status = set.status.clone().unwrap_or_default();
+    let current = status.observed_generation >= set.metadata.generation;
+    let ready = status.available_replicas.unwrap_or(0);
+    let updated = held || status.updated_replicas.unwrap_or(0) == wanted;
+    if current && updated && ready == wanted && status.replicas == wanted {
+        return Rollout::Complete;
+    }
+    Rollout::Unfinished(
+        trouble(pods).unwrap_or_else(|| progressing("StatefulSet", &set.name_any(), ready, wanted)),
+    )
+}
+
+/// Whether pods of an older version are still there, or have to be replaced.
+#[must_use]
+pub fn pending(set: &StatefulSet) -> bool {
+    let status = set.status.clone().unwrap_or_default();
+    status.observed_generation >= set.metadata.generation && status.current_revision != status.update_revision
+}
+
+/// Whether any pod is ready.
+#[must_use]
+pub fn any_ready(set: &StatefulSet) -> bool {
+    let status = set.status.as_ref();
+    status.and_then(|status| status.ready_replicas).unwrap_or(0) > 0
+}
+
+fn progressing(kind: &str, name: &str, ready: i32, wanted: i32) -> Report {
+    Report {
+        state: State::Reconciling,
+        reason: reason::PROGRESSING,
+        message: format!(
+            "{} of {wanted} pods of {kind} {name} are ready",
+            ready.min(wanted)
+        ),
+    }
 }
 
 /// The first trouble a pod has that will not pass by itself soon.
@@ -250,6 +284,50 @@ mod tests {
             judge(&deployment(1, 1, &Value::Null), &[]),
             Rollout::Unfinished(_)
         ));
+    }
+
+    #[test]
+    fn a_stateful_set_is_complete_or_held_back() {
+        let set = |status: &Value| -> StatefulSet {
+            let object = json!({
+                "metadata": {"name": "radio-ingest", "generation": 2},
+                "spec": {"replicas": 1, "serviceName": "radio-tape", "selector": {}, "template": {}},
+                "status": status,
+            });
+            serde_json::from_value(object).unwrap()
+        };
+        let with = |field: &str, value: Value| {
+            let mut status = json!({
+                "observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+                "availableReplicas": 1, "currentRevision": "a", "updateRevision": "a",
+            });
+            status[field] = value;
+            set(&status)
+        };
+        let full = with("replicas", json!(1));
+        assert_eq!(judge_set(&full, false, &[]), Rollout::Complete);
+        assert!(any_ready(&full) && !pending(&full));
+        for (field, value) in [
+            ("observedGeneration", 1),
+            ("replicas", 0),
+            ("updatedReplicas", 0),
+            ("availableReplicas", 0),
+        ] {
+            let judged = judge_set(&with(field, json!(value)), false, &[]);
+            assert!(matches!(judged, Rollout::Unfinished(_)), "{field}");
+        }
+        assert_eq!(
+            judge_set(&with("updatedReplicas", json!(0)), true, &[]),
+            Rollout::Complete
+        );
+        let gone = with("availableReplicas", json!(0));
+        assert!(matches!(judge_set(&gone, true, &[]), Rollout::Unfinished(_)));
+        assert!(pending(&with("updateRevision", json!("b"))));
+        assert!(!any_ready(&with("readyReplicas", json!(0))));
+        // What the controller has not looked at says nothing yet.
+        assert!(!pending(&set(
+            &json!({"observedGeneration": 1, "replicas": 1, "currentRevision": "a", "updateRevision": "b"})
+        )));
     }
 
     #[test]

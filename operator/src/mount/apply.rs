@@ -9,6 +9,7 @@ use crate::k8s::{
 };
 
 /// The Deployment as the API server answered; `None` where nothing was to be written.
+#[derive(Default)]
 pub struct Applied {
     /// The playout pod.
     pub playout: Option<Deployment>,

@@ -1,10 +1,14 @@
 //! Which Mount of a Station has which path: the oldest wins, so that nobody is thrown off the air by a newcomer. No IO.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 use radio_crds::{Mount, mount::Codec};
 
+use super::{
+    inputs::{Sources, sources},
+    pattern::PathPattern,
+};
 use crate::text::{InvalidText, StreamPath};
 
 /// One output of a Mount, with all defaults, fit to be heard.
@@ -55,49 +59,100 @@ pub fn outputs(mount: &Mount) -> Result<Vec<Output>, InvalidText> {
     Ok(outputs)
 }
 
-/// Who has which path of a Station.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
-    taken: BTreeMap<String, String>,
-    heard: Vec<Output>,
+/// What a Mount wants of its Station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// What Liquidsoap makes of it; nothing of a passthrough Mount.
+    pub outputs: Vec<Output>,
+    /// Where sources connect.
+    pub sources: Sources,
+    /// Whether sources are heard as they come.
+    pub through: bool,
 }
 
-/// Settles the claims of a Station's Mounts, given the oldest first. A Mount with an invalid output claims nothing,
-/// and so does one that loses any of its paths.
+/// What a Mount wants, or the first rule it breaks.
+pub fn wants(mount: &Mount) -> Result<Wants, InvalidText> {
+    let through = mount.spec.passthrough.is_some();
+    Ok(Wants {
+        outputs: if through { Vec::new() } else { outputs(mount)? },
+        sources: sources(mount)?,
+        through,
+    })
+}
+
+impl Wants {
+    /// Every path, those that are heard and those that are sent to.
+    fn paths(&self) -> Vec<PathPattern> {
+        let heard = self.outputs.iter();
+        heard
+            .map(|output| PathPattern::exact(output.path.as_str()))
+            .chain(self.sources.patterns())
+            .collect()
+    }
+}
+
+/// Who has which path of a Station. What is heard and what is sent to are in one table: where both could be the same
+/// they are, in passthrough Mounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    exact: BTreeMap<String, String>,
+    patterns: Vec<(PathPattern, String)>,
+    winners: BTreeSet<String>,
+}
+
+/// Settles the claims of a Station's Mounts, given the oldest first. A Mount that breaks a rule claims nothing, and so
+/// does one that loses any of its paths.
 #[must_use]
 pub fn settle(mounts: &[Mount]) -> Claims {
     let mut claims = Claims::default();
     for mount in mounts {
-        let Ok(outputs) = outputs(mount) else { continue };
-        if outputs
-            .iter()
-            .any(|output| claims.taken.contains_key(output.path.as_str()))
-        {
+        let Ok(wants) = wants(mount) else { continue };
+        let name = mount.name_any();
+        if claims.rival(&name, &wants).is_some() {
             continue;
         }
-        for output in outputs {
-            claims.taken.insert(output.path.to_string(), mount.name_any());
-            claims.heard.push(output);
+        for path in wants.paths() {
+            match path.as_exact() {
+                Some(exact) => {
+                    claims.exact.insert(exact.to_owned(), name.clone());
+                }
+                None => claims.patterns.push((path, name.clone())),
+            }
         }
+        claims.winners.insert(name);
     }
-    claims.heard.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     claims
 }
 
 impl Claims {
-    /// Every output that is heard, by path.
+    /// Whether the Mount has everything it wants.
     #[must_use]
-    pub fn heard(&self) -> &[Output] {
-        &self.heard
+    pub fn won(&self, mount: &str) -> bool {
+        self.winners.contains(mount)
     }
 
-    /// The first of `outputs` that another Mount than `mount` has, and that Mount.
+    /// The first path `mount` wants that another Mount has, and that Mount.
     #[must_use]
-    pub fn rival<'a>(&'a self, mount: &str, outputs: &'a [Output]) -> Option<(&'a StreamPath, &'a str)> {
-        outputs.iter().find_map(|output| {
-            let winner = self.taken.get(output.path.as_str())?;
-            (winner != mount).then_some((&output.path, winner.as_str()))
+    pub fn rival(&self, mount: &str, wants: &Wants) -> Option<(String, &str)> {
+        wants.paths().into_iter().find_map(|path| {
+            let winner = self.owner_of(&path)?;
+            (winner != mount).then(|| (path.to_string(), winner))
         })
+    }
+
+    fn owner_of(&self, path: &PathPattern) -> Option<&str> {
+        let by_pattern = || {
+            let mut patterns = self.patterns.iter();
+            patterns.find_map(|(pattern, mount)| pattern.overlaps(path).then_some(mount))
+        };
+        let owner = match path.as_exact() {
+            Some(exact) => self.exact.get(exact).or_else(by_pattern),
+            None => by_pattern().or_else(|| {
+                let mut exact = self.exact.iter();
+                exact.find_map(|(exact, mount)| path.overlaps(&PathPattern::exact(exact)).then_some(mount))
+            }),
+        };
+        owner.map(String::as_str)
     }
 }
 
@@ -118,11 +173,73 @@ mod tests {
     }
 
     fn heard(mounts: &[Mount]) -> Vec<String> {
+        let claims = settle(mounts);
+        let winners = mounts.iter().filter(|mount| claims.won(&mount.name_any()));
+        let mut heard: Vec<_> = winners
+            .flat_map(|mount| wants(mount).unwrap().paths())
+            .map(|path| path.to_string())
+            .collect();
+        heard.sort();
+        heard
+    }
+
+    /// A Mount with an input, or a passthrough Mount.
+    fn sent_to(name: &str, path: &str, input: Option<&str>) -> Mount {
+        let spec = match input {
+            Some(input) => serde_json::json!({
+                "stationRef": {"name": "radio"}, "path": path, "inputs": [{"name": input}],
+                "outputs": [{"name": name, "codec": "mp3"}],
+            }),
+            None => serde_json::json!({
+                "stationRef": {"name": "radio"}, "path": path, "passthrough": {"keysSecretRef": {"name": "keys"}},
+            }),
+        };
+        Mount::new(name, serde_json::from_value(spec).unwrap())
+    }
+
+    fn rival(mounts: &[Mount], of: usize) -> Option<(String, String)> {
+        let wanted = wants(&mounts[of]).unwrap();
         settle(mounts)
-            .heard()
-            .iter()
-            .map(|output| output.path.to_string())
-            .collect()
+            .rival(&mounts[of].name_any(), &wanted)
+            .map(|(path, mount)| (path, mount.to_owned()))
+    }
+
+    #[test]
+    fn a_path_to_send_to_is_one_mounts_only() {
+        let mounts = [
+            sent_to("older", "/live", Some("studio")),
+            sent_to("van", "/live", Some("van")),
+            sent_to("younger", "/live", Some("studio")),
+        ];
+        assert_eq!(rival(&mounts, 0), None);
+        assert_eq!(rival(&mounts, 1), None);
+        assert_eq!(
+            rival(&mounts, 2),
+            Some(("/live/studio".to_owned(), "older".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_star_meets_whatever_it_could_stand_for() {
+        let mounts = [
+            sent_to("mics", "/mic-*.mp3", None),
+            sent_to("one", "/mic-7.mp3", None),
+            sent_to("more", "/m*.mp3", None),
+            mount("output", "/mic-7", &[("mp3", "mp3", None)]),
+            mount("other", "/mic-7", &[("opus", "opus", None)]),
+        ];
+        let winner = |path: &str| Some((path.to_owned(), "mics".to_owned()));
+        assert_eq!(rival(&mounts, 0), None);
+        assert_eq!(rival(&mounts, 1), winner("/mic-7.mp3"));
+        assert_eq!(rival(&mounts, 2), winner("/m*.mp3"));
+        assert_eq!(rival(&mounts, 3), winner("/mic-7.mp3"));
+        assert_eq!(rival(&mounts, 4), None);
+        // The other way round it is the star that comes too late.
+        let late = [mounts[3].clone(), mounts[0].clone()];
+        assert_eq!(
+            rival(&late, 1),
+            Some(("/mic-*.mp3".to_owned(), "output".to_owned()))
+        );
     }
 
     #[test]
@@ -135,7 +252,7 @@ mod tests {
         assert_eq!(heard(&mounts), ["/live.mp3", "/live.opus", "/live/two.mp3"]);
         for mount in &mounts {
             assert_eq!(
-                settle(&mounts).rival(&mount.name_any(), &outputs(mount).unwrap()),
+                settle(&mounts).rival(&mount.name_any(), &wants(mount).unwrap()),
                 None
             );
         }
@@ -150,11 +267,11 @@ mod tests {
             &[("opus", "opus", None), ("mp3", "mp3", None)],
         );
         let claims = settle(&[older, younger.clone()]);
-        let wanted = outputs(&younger).unwrap();
+        let wanted = wants(&younger).unwrap();
         let (path, winner) = claims.rival("younger", &wanted).unwrap();
         assert_eq!((path.as_str(), winner), ("/live.mp3", "older"));
         // Nothing of the loser is heard, not even the path nobody else has.
-        assert_eq!(claims.heard().len(), 1);
+        assert!(claims.won("older") && !claims.won("younger"));
     }
 
     #[test]

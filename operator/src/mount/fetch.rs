@@ -1,16 +1,30 @@
 //! Step 1: everything a Mount needs to know. IO.
 
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
-use kube::{Api, runtime::reflector::ObjectRef};
-use radio_crds::{Mount, Station};
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
+};
+use kube::{Api, Client, runtime::reflector::ObjectRef};
+use radio_crds::{Mount, MountStatus, Station};
 
 use super::{
     Error,
+    inputs::{NoPassword, Secrets},
     validate::{Emergency, Source, ValidSpec},
 };
 use crate::{
     context::Context,
-    k8s::{error::ApiError, meta::names},
+    k8s::{
+        apply::ApplyError,
+        error::ApiError,
+        kind::Kind,
+        meta::{Component, names},
+        passwords,
+        rollout::any_ready,
+    },
+    sources::seen::Seen,
 };
 
 /// What was found.
@@ -23,9 +37,26 @@ pub struct Fetched {
     pub siblings: Vec<Mount>,
     /// What the Mount names and nobody made.
     pub missing: Vec<Missing>,
+    /// The passwords of its inputs.
+    pub secrets: Secrets,
+    /// Who is connected.
+    pub connected: Connected,
+    /// What the status said.
+    pub before: Option<MountStatus>,
 }
 
-/// Audio that is not there. It never stops a Mount: something else plays.
+/// Who is connected to the Station's ingest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connected {
+    /// It has not said yet.
+    Unknown,
+    /// It is not there, and so nobody is; this is what it said before.
+    NoIngest(Option<Seen>),
+    /// What it said.
+    Seen(Seen),
+}
+
+/// Something that is not there. It never stops a Mount: something else plays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// A playlist's `ConfigMap`.
@@ -49,6 +80,8 @@ pub enum Missing {
         /// The key.
         key: String,
     },
+    /// A password, and so a way in.
+    Password(NoPassword),
 }
 
 /// Reads what the Mount refers to.
@@ -65,6 +98,9 @@ pub async fn fetch(spec: &ValidSpec, mount: &Mount, context: &Context) -> Result
         credentials: None,
         siblings: context.stores.mounts_of(namespace, station_name),
         missing: Vec::new(),
+        secrets: Secrets::new(),
+        connected: connected(context, namespace, station_name),
+        before: mount.status.clone(),
     };
     if fetched.station.is_some() {
         let name = names::credentials(station_name);
@@ -74,8 +110,54 @@ pub async fn fetch(spec: &ValidSpec, mount: &Mount, context: &Context) -> Result
             .await
             .map_err(ApiError::new("read", "Secret", &name))?;
         fetched.missing = missing(spec, context).await?;
+        fetched.secrets = input_secrets(spec, context).await?;
     }
     Ok(fetched)
+}
+
+fn connected(context: &Context, namespace: &str, station: &str) -> Connected {
+    let name = names::ingest(station);
+    let reference = ObjectRef::<StatefulSet>::new(&name).within(namespace);
+    let set = context.stores.stateful_sets.get(&reference);
+    let seen = context.sources.seen(namespace, station);
+    match seen {
+        seen if !set.is_some_and(|set| any_ready(&set)) => Connected::NoIngest(seen),
+        Some(seen) => Connected::Seen(seen),
+        None => Connected::Unknown,
+    }
+}
+
+/// Makes the passwords nobody gave, and reads all of them.
+async fn input_secrets(spec: &ValidSpec, context: &Context) -> Result<Secrets, ApplyError> {
+    let owner = &spec.owner;
+    let own = names::inputs(&owner.name);
+    let mut wanted = spec.wants.sources.secrets();
+    let to_be_made = spec.wants.sources.to_be_made(&owner.name);
+    if to_be_made.is_empty() {
+        return Ok(secrets(&context.client, &owner.namespace, wanted).await?);
+    }
+    wanted.remove(own.as_str());
+    let secret = (own.as_str(), Component::Ingest);
+    let made = passwords::ensure(&context.client, owner, Mount::MANAGER, secret, &to_be_made).await?;
+    let mut secrets = secrets(&context.client, &owner.namespace, wanted).await?;
+    secrets.insert(own, made);
+    Ok(secrets)
+}
+
+/// Reads Secrets with passwords; those that do not exist are left out.
+pub async fn secrets(client: &Client, namespace: &str, names: BTreeSet<&str>) -> Result<Secrets, ApiError> {
+    let api = Api::<Secret>::namespaced(client.clone(), namespace);
+    let mut secrets = Secrets::new();
+    for name in names {
+        let found = api
+            .get_opt(name)
+            .await
+            .map_err(ApiError::new("read", "Secret", name))?;
+        if let Some(found) = found {
+            secrets.insert(name.to_owned(), found.data.unwrap_or_default());
+        }
+    }
+    Ok(secrets)
 }
 
 async fn missing(spec: &ValidSpec, context: &Context) -> Result<Vec<Missing>, ApiError> {

@@ -1,15 +1,20 @@
-//! The Mount's controller: one playout pod, and what it is told.
+//! The Mount's controller: one playout pod and what it is told, or for a passthrough Mount only passwords: its sources
+//! are the Station's affair.
 
 pub mod apply;
 pub mod build;
 pub mod claims;
+pub mod entrances;
 pub mod fetch;
+pub mod inputs;
+pub mod pattern;
 pub mod status;
 pub mod validate;
 
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{ResourceExt, runtime::events::Event};
 use radio_crds::{Mount, MountStatus, conditions::reason};
 use thiserror::Error;
 
@@ -21,6 +26,7 @@ use crate::{
         error::{ApiError, Class, Classify},
         kind::Kind,
     },
+    sources::news,
     text::InvalidText,
 };
 
@@ -89,7 +95,6 @@ impl Kind for Mount {
         let spec = validate::spec(self, &context.images)?;
         let fetched = fetch::fetch(&spec, self, context).await?;
         let valid = validate::validate(spec, &fetched)?;
-        let desired = build::build(&valid);
         let children = Applier {
             client: &context.client,
             stores: &context.stores,
@@ -97,7 +102,10 @@ impl Kind for Mount {
             owner: &valid.spec.owner,
             manager: Self::MANAGER,
         };
-        let applied = apply::apply(&children, &desired).await?;
+        let applied = match build::build(&valid) {
+            Some(desired) => apply::apply(&children, &desired).await?,
+            None => apply::Applied::default(),
+        };
         Ok(status::observe(&valid, &applied, &context.stores))
     }
 
@@ -107,6 +115,25 @@ impl Kind for Mount {
 
     fn details(&self, observed: Option<&status::Observed>) -> MountStatus {
         status::details(self, observed)
+    }
+
+    fn news(&self, wanted: &MountStatus, context: &Context) -> Vec<Event> {
+        let (namespace, name) = (self.namespace().unwrap_or_default(), self.name_any());
+        let old = self
+            .status
+            .as_ref()
+            .map_or(&[][..], |status| status.inputs.as_slice());
+        let seen = context.sources.seen(&namespace, &self.spec.station_ref.name);
+        let object = format!("Mount/{name}");
+        let may_tell = |news: &news::News| {
+            let refused = news.refused.as_ref();
+            refused.is_none_or(|(reason, at)| context.sources.may_tell(&namespace, &object, reason, *at))
+        };
+        news::of_mount(&name, old, &wanted.inputs, seen.as_ref())
+            .into_iter()
+            .filter(may_tell)
+            .map(|news| news.event)
+            .collect()
     }
 
     fn status(&self) -> Option<&MountStatus> {

@@ -1,94 +1,138 @@
 //! Step 5: how a Mount is. No IO.
 
 use kube::runtime::reflector::ObjectRef;
-use radio_crds::{MOUNT_LABEL, Mount, MountStatus, STATION_LABEL, conditions::reason, mount::OutputStatus};
+use radio_crds::{
+    MOUNT_LABEL, Mount, MountStatus, STATION_LABEL, conditions::reason, input::InputStatus,
+    mount::OutputStatus,
+};
 
 use super::{
     apply::Applied,
+    entrances,
     fetch::Missing,
+    inputs::NoPassword,
     validate::{Rival, ValidMount},
 };
 use crate::{
     k8s::{
         conditions::{Report, State},
         meta::{COMPONENT_LABEL, Component, names},
-        rollout::{Rollout, judge},
+        rollout::{Rollout, judge, judge_set},
     },
-    station::status::listen_url,
+    station::status::{being_made, listen_url},
     watch::Stores,
 };
 
+/// Paths a message lists.
+const LISTED_PATHS: usize = 8;
+
 /// What was seen after everything was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
-    /// The playout pod.
-    pub playout: Rollout,
-    /// Where playout pods send to.
+    /// What brings the Mount to the origin.
+    pub carrier: Carrier,
+    /// Where it is brought to.
     pub origin: Rollout,
     /// The Station.
     pub station: String,
     /// The older Mount that has one of the paths.
     pub rival: Option<Rival>,
-    /// Audio that is not there.
+    /// What is not there.
     pub missing: Vec<Missing>,
     /// Where the outputs are heard.
     pub outputs: Vec<OutputStatus>,
+    /// Where sources connect, and who is connected.
+    pub inputs: Vec<InputStatus>,
+    /// The input that is on air.
+    pub source: Option<String>,
+}
+
+/// What brings a Mount to the origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// Its own playout pod.
+    Playout(Rollout),
+    /// The ingest; the origin takes it from there.
+    Ingest(Rollout),
 }
 
 /// Puts together what the API server answered and what the watches saw.
 #[must_use]
 pub fn observe(mount: &ValidMount, applied: &Applied, stores: &Stores) -> Observed {
     let owner = &mount.spec.owner;
-    let deployment = |name: &str| {
-        stores
-            .deployments
-            .get(&ObjectRef::new(name).within(&owner.namespace))
-    };
-    let absent = |name: &str| {
-        Rollout::Unfinished(Report {
-            state: State::Reconciling,
-            reason: reason::PROGRESSING,
-            message: format!("Deployment {name} is being made"),
-        })
-    };
-    let playout_name = names::playout(&owner.name);
-    let seen = deployment(&playout_name);
-    let playout = applied.playout.as_ref().or(seen.as_deref()).map_or_else(
-        || absent(&playout_name),
-        |playout| {
-            judge(
-                playout,
-                &stores.pods_with(&owner.namespace, &[(MOUNT_LABEL, &owner.name)]),
-            )
-        },
-    );
-    let origin_name = names::origin(&owner.station);
-    let labels = [
-        (STATION_LABEL, owner.station.as_str()),
-        (COMPONENT_LABEL, Component::Origin.as_str()),
-    ];
-    let origin = deployment(&origin_name).map_or_else(
-        || absent(&origin_name),
-        |origin| judge(&origin, &stores.pods_with(&owner.namespace, &labels)),
-    );
     let base = listen_url(owner);
-    let outputs = mount.spec.outputs.iter().map(|output| OutputStatus {
-        name: output.name.clone(),
-        path: output.path.to_string(),
-        url: format!("{base}{}", output.path),
-    });
+    let output = |name: &str, path: &str| OutputStatus {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        url: format!("{base}{path}"),
+    };
+    let outputs = if mount.spec.wants.through {
+        let open = mount.inputs.iter().filter(|entrance| entrance.open);
+        open.map(|entrance| output(&entrance.input.name, entrance.input.path.as_str()))
+            .collect()
+    } else {
+        let outputs = mount.spec.wants.outputs.iter();
+        outputs
+            .map(|made| output(&made.name, made.path.as_str()))
+            .collect()
+    };
+    let inputs = entrances::inputs(mount);
     Observed {
-        playout,
-        origin,
+        carrier: carrier(mount, applied, stores),
+        origin: origin(mount, stores),
         station: owner.station.clone(),
         rival: mount.rival.clone(),
         missing: mount.missing.clone(),
-        outputs: outputs.collect(),
+        outputs,
+        source: entrances::on_air(mount, &inputs),
+        inputs,
     }
 }
 
-/// Ready when the pod has every output on air. Missing audio does not make a Mount unready, since something else
-/// plays; it is told as the reason all the same.
+fn carrier(mount: &ValidMount, applied: &Applied, stores: &Stores) -> Carrier {
+    let owner = &mount.spec.owner;
+    if mount.spec.wants.through {
+        let name = names::ingest(&owner.station);
+        let set = stores
+            .stateful_sets
+            .get(&ObjectRef::new(&name).within(&owner.namespace));
+        let pods = stores.pods_with(&owner.namespace, &of_station(&owner.station, Component::Ingest));
+        // A version that is held back is the Station's news.
+        return Carrier::Ingest(set.map_or_else(
+            || being_made("StatefulSet", &name),
+            |set| judge_set(&set, true, &pods),
+        ));
+    }
+    let name = names::playout(&owner.name);
+    let seen = stores
+        .deployments
+        .get(&ObjectRef::new(&name).within(&owner.namespace));
+    let pods = || stores.pods_with(&owner.namespace, &[(MOUNT_LABEL, &owner.name)]);
+    Carrier::Playout(applied.playout.as_ref().or(seen.as_deref()).map_or_else(
+        || being_made("Deployment", &name),
+        |playout| judge(playout, &pods()),
+    ))
+}
+
+fn origin(mount: &ValidMount, stores: &Stores) -> Rollout {
+    let owner = &mount.spec.owner;
+    let name = names::origin(&owner.station);
+    let deployment = stores
+        .deployments
+        .get(&ObjectRef::new(&name).within(&owner.namespace));
+    let pods = || stores.pods_with(&owner.namespace, &of_station(&owner.station, Component::Origin));
+    deployment.map_or_else(
+        || being_made("Deployment", &name),
+        |origin| judge(&origin, &pods()),
+    )
+}
+
+fn of_station(station: &str, component: Component) -> [(&str, &str); 2] {
+    [(STATION_LABEL, station), (COMPONENT_LABEL, component.as_str())]
+}
+
+/// Ready when the pod has every output on air, or for a passthrough Mount when what is sent is heard. Missing audio does
+/// not make a Mount unready, since something else plays; it is told as the reason all the same.
 #[must_use]
 pub fn report(observed: &Observed) -> Report {
     if let Some(Rival { path, mount }) = &observed.rival {
@@ -97,35 +141,64 @@ pub fn report(observed: &Observed) -> Report {
             reason: reason::PATH_TAKEN,
             message: format!(
                 "{path} belongs to Mount {mount}, which is older; this Mount is silent until one of them changes its \
-                 path or outputs, or Mount {mount} is deleted"
+                 path, inputs or outputs, or Mount {mount} is deleted"
             ),
         };
     }
-    match &observed.playout {
-        Rollout::Complete => on_air(observed),
-        Rollout::Unfinished(report) => not_on_air(observed, report),
+    match (&observed.carrier, &observed.origin) {
+        (Carrier::Playout(Rollout::Complete), _) => on_air(observed, "on air"),
+        (Carrier::Playout(Rollout::Unfinished(report)), _) => not_on_air(observed, report),
+        (Carrier::Ingest(Rollout::Unfinished(ingest)), _) => station_not_ready(observed, "ingest", ingest),
+        (Carrier::Ingest(_), Rollout::Unfinished(origin)) => station_not_ready(observed, "origin", origin),
+        (Carrier::Ingest(Rollout::Complete), Rollout::Complete) => through(observed),
     }
 }
 
-fn on_air(observed: &Observed) -> Report {
-    let paths: Vec<_> = observed
-        .outputs
-        .iter()
+/// A passthrough Mount without any way in cannot be heard.
+fn through(observed: &Observed) -> Report {
+    match observed.missing.first().map(describe) {
+        Some((reason, what, _)) if observed.outputs.is_empty() => Report {
+            state: State::Reconciling,
+            reason,
+            message: format!("no source can connect: {what}"),
+        },
+        _ => on_air(observed, "sources are heard as they come"),
+    }
+}
+
+fn on_air(observed: &Observed, how: &str) -> Report {
+    let outputs = observed.outputs.iter();
+    let paths: Vec<_> = outputs
+        .take(LISTED_PATHS)
         .map(|output| output.path.as_str())
         .collect();
-    let heard = format!("on air at {}", paths.join(", "));
-    let Some((reason, what)) = observed.missing.first().map(describe) else {
+    let more = match observed.outputs.len().saturating_sub(LISTED_PATHS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("{how} at {}{more}", paths.join(", "));
+    let Some((reason, what, meanwhile)) = observed.missing.first().map(describe) else {
         return Report {
             state: State::Ready,
             reason: reason::READY,
-            message: heard,
+            message,
         };
     };
-    let message = format!("{heard}, but {what}; what comes after it is played until then");
     Report {
         state: State::Ready,
         reason,
-        message,
+        message: format!("{message}, but {what}; {meanwhile} until then"),
+    }
+}
+
+fn station_not_ready(observed: &Observed, part: &str, report: &Report) -> Report {
+    Report {
+        state: State::Reconciling,
+        reason: reason::STATION_NOT_READY,
+        message: format!(
+            "the {part} of Station {} is not available: {}",
+            observed.station, report.message
+        ),
     }
 }
 
@@ -136,7 +209,7 @@ fn not_on_air(observed: &Observed, report: &Report) -> Report {
         .iter()
         .find(|missing| matches!(missing, Missing::PlaylistVolume { .. }));
     if let Some(missing) = volume {
-        let (reason, what) = describe(missing);
+        let (reason, what, _) = describe(missing);
         return Report {
             state: State::Reconciling,
             reason,
@@ -144,32 +217,58 @@ fn not_on_air(observed: &Observed, report: &Report) -> Report {
         };
     }
     match &observed.origin {
-        Rollout::Unfinished(origin) if report.reason == reason::PROGRESSING => Report {
-            state: State::Reconciling,
-            reason: reason::STATION_NOT_READY,
-            message: format!(
-                "the origin of Station {} is not available: {}",
-                observed.station, origin.message
-            ),
-        },
+        Rollout::Unfinished(origin) if report.reason == reason::PROGRESSING => {
+            station_not_ready(observed, "origin", origin)
+        }
         _ => report.clone(),
     }
 }
 
-fn describe(missing: &Missing) -> (&'static str, String) {
+/// The reason, what is missing, and what happens meanwhile.
+fn describe(missing: &Missing) -> (&'static str, String, &'static str) {
+    const NEXT: &str = "what comes after it is played";
     match missing {
         Missing::PlaylistConfigMap { playlist, name } => (
             reason::PLAYLIST_NOT_FOUND,
             format!("ConfigMap {name} of playlist {playlist} does not exist"),
+            NEXT,
         ),
         Missing::PlaylistVolume { playlist, name } => (
             reason::PLAYLIST_NOT_FOUND,
             format!("PersistentVolumeClaim {name} of playlist {playlist} does not exist"),
+            NEXT,
         ),
         Missing::Emergency { name, key } => (
             reason::EMERGENCY_NOT_FOUND,
             format!("the emergency audio, key {key} of ConfigMap {name}, does not exist"),
+            NEXT,
         ),
+        Missing::Password(missing) => (
+            reason::PASSWORD_NOT_FOUND,
+            no_password(missing),
+            "no source can connect with it",
+        ),
+    }
+}
+
+fn no_password(missing: &NoPassword) -> String {
+    match missing {
+        NoPassword::Secret(name) => format!("Secret {name} with passwords of inputs does not exist"),
+        NoPassword::Key(place) => format!(
+            "the password of an input, key {} of Secret {}, does not exist",
+            place.key, place.name
+        ),
+        NoPassword::Unusable(place) => format!(
+            "key {} of Secret {} is no password, which has 1 to 256 characters and no line break",
+            place.key, place.name
+        ),
+        NoPassword::Unfit(place) => format!(
+            "key {} of Secret {} cannot stand for the '*', as up to 40 lower-case letters, digits, '-' and '_' can",
+            place.key, place.name
+        ),
+        NoPassword::TooMany(name) => {
+            format!("Secret {name} has more keys than the 100 that count, the first by name")
+        }
     }
 }
 
@@ -179,6 +278,8 @@ pub fn details(mount: &Mount, observed: Option<&Observed>) -> MountStatus {
     match observed {
         Some(observed) => MountStatus {
             outputs: observed.outputs.clone(),
+            inputs: observed.inputs.clone(),
+            source: observed.source.clone(),
             ..MountStatus::default()
         },
         None => mount.status.clone().unwrap_or_default(),
@@ -194,7 +295,6 @@ mod tests {
         k8s::{conditions::find, kind::summarize},
         mount::Error,
         testing::{PLAIN_MOUNT, assert_kstatus, yaml},
-        text::StreamPath,
     };
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -214,12 +314,14 @@ mod tests {
             url: format!("http://x/live.{name}"),
         };
         Observed {
-            playout,
+            carrier: Carrier::Playout(playout),
             origin,
             station: "radio".to_owned(),
             rival: None,
             missing: Vec::new(),
             outputs: vec![output("opus"), output("mp3")],
+            inputs: Vec::new(),
+            source: None,
         }
     }
 
@@ -227,7 +329,10 @@ mod tests {
         let mount: Mount = yaml(PLAIN_MOUNT);
         let status = summarize(&mount, Ok(observed), NOW);
         assert_kstatus(&status.conditions, 1);
-        assert_eq!((status.outputs.len(), status.observed_generation), (2, Some(1)));
+        assert_eq!(
+            (&status.outputs, status.observed_generation),
+            (&observed.outputs, Some(1))
+        );
         let report = report(observed);
         (report.state, report.reason, report.message)
     }
@@ -251,9 +356,11 @@ mod tests {
             name: "audio".to_owned(),
             key: "sorry.ogg".to_owned(),
         };
+        let password = Missing::Password(NoPassword::Secret("djs".to_owned()));
         for (missing, expected) in [
             (playlist, reason::PLAYLIST_NOT_FOUND),
             (emergency, reason::EMERGENCY_NOT_FOUND),
+            (password, reason::PASSWORD_NOT_FOUND),
         ] {
             let mut seen = observed(Rollout::Complete, Rollout::Complete);
             seen.missing = vec![missing];
@@ -301,9 +408,8 @@ mod tests {
     #[test]
     fn a_lost_path_is_stalled_and_names_the_winner() {
         let mut seen = observed(Rollout::Complete, Rollout::Complete);
-        let path = StreamPath::parse("path", "/live", "mp3").unwrap();
         seen.rival = Some(Rival {
-            path,
+            path: "/live.mp3".to_owned(),
             mount: "older".to_owned(),
         });
         let (state, reason, message) = told(&seen);
@@ -312,6 +418,59 @@ mod tests {
             message.starts_with("/live.mp3 belongs to Mount older"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_passthrough_mount_needs_ingest_origin_and_a_way_in() {
+        use Rollout::Complete;
+        let broken = || unfinished(reason::CRASHING);
+        let nothing = Vec::new;
+        let no_secret = || vec![Missing::Password(NoPassword::Secret("keys".to_owned()))];
+        let through = |ingest, origin, paths: usize, missing| {
+            let mut seen = observed(Complete, origin);
+            seen.carrier = Carrier::Ingest(ingest);
+            seen.missing = missing;
+            seen.outputs = (0..paths)
+                .map(|n| OutputStatus {
+                    name: n.to_string(),
+                    path: format!("/mic-{n}.opus"),
+                    url: String::new(),
+                })
+                .collect();
+            told(&seen)
+        };
+        let ready = through(Complete, Complete, 2, nothing());
+        assert_eq!(
+            (ready.0, ready.1, ready.2.as_str()),
+            (
+                State::Ready,
+                reason::READY,
+                "sources are heard as they come at /mic-0.opus, /mic-1.opus"
+            )
+        );
+        assert!(
+            through(Complete, Complete, 100, nothing())
+                .2
+                .ends_with("/mic-7.opus and 92 more")
+        );
+        for (ingest, origin, part) in [(broken(), Complete, "ingest"), (Complete, broken(), "origin")] {
+            let waits = through(ingest, origin, 2, nothing());
+            assert_eq!(
+                (waits.0, waits.1),
+                (State::Reconciling, reason::STATION_NOT_READY)
+            );
+            assert!(
+                waits.2.starts_with(&format!("the {part} of Station radio")),
+                "{}",
+                waits.2
+            );
+        }
+        let closed = through(Complete, Complete, 0, no_secret());
+        assert_eq!(
+            (closed.0, closed.1),
+            (State::Reconciling, reason::PASSWORD_NOT_FOUND)
+        );
+        assert_eq!(through(Complete, Complete, 1, no_secret()).0, State::Ready);
     }
 
     #[test]

@@ -2,25 +2,25 @@
 
 use kube::ResourceExt;
 use radio_crds::{
-    Mount,
+    Mount, MountStatus,
     mount::{Order, PlaylistSource},
 };
 
 use super::{
     Error,
-    claims::{Output, outputs, settle},
-    fetch::{Fetched, Missing},
+    claims::{Wants, settle, wants},
+    fetch::{Connected, Fetched, Missing},
+    inputs::Input,
 };
 use crate::{
     context::Images,
     k8s::meta::Owner,
     station::{
-        credentials::source_password,
+        credentials::{self, Credentials},
         validate::{Identity, identity},
     },
     text::{
-        ConfigMapKey, EntryName, ImageName, InvalidText, Line, ObjectName, Password, ResourceName,
-        StreamPath, VolumeDirectory,
+        ConfigMapKey, EntryName, ImageName, InvalidText, Line, ObjectName, ResourceName, VolumeDirectory,
     },
 };
 
@@ -31,8 +31,8 @@ pub struct ValidSpec {
     pub owner: Owner,
     /// Its title, if it has one of its own.
     pub title: Option<Line>,
-    /// Its encodings.
-    pub outputs: Vec<Output>,
+    /// Its encodings, and where sources connect.
+    pub wants: Wants,
     /// Its playlists.
     pub playlists: Vec<Playlist>,
     /// Its emergency audio, if it has one of its own.
@@ -82,19 +82,34 @@ pub struct ValidMount {
     pub spec: ValidSpec,
     /// The Station, as listeners read it.
     pub station: Identity,
-    /// The password of sources.
-    pub source_password: Password,
+    /// The Station's passwords.
+    pub credentials: Credentials,
     /// The older Mount that has one of the paths; this one is silent then.
     pub rival: Option<Rival>,
-    /// Audio that is not there.
+    /// What is not there.
     pub missing: Vec<Missing>,
+    /// Where sources connect.
+    pub inputs: Vec<Entrance>,
+    /// Who is connected.
+    pub connected: Connected,
+    /// What the status said.
+    pub before: MountStatus,
+}
+
+/// An input, and whether anybody can connect to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// The input.
+    pub input: Input,
+    /// Whether there is a password.
+    pub open: bool,
 }
 
 /// An older Mount with the same path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rival {
     /// The path.
-    pub path: StreamPath,
+    pub path: String,
     /// The Mount that has it.
     pub mount: String,
 }
@@ -117,7 +132,7 @@ pub fn spec(mount: &Mount, images: &Images) -> Result<ValidSpec, InvalidText> {
         title: title
             .map(|title| Line::parse("spec.title", title, 200))
             .transpose()?,
-        outputs: outputs(mount)?,
+        wants: wants(mount)?,
         playlists: playlists(mount)?,
         emergency: emergency
             .map(|emergency| {
@@ -186,21 +201,34 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> Result<ValidMount, Error>
     };
     let identity = identity(station).map_err(|error| not_ready(&error.to_string()))?;
     let secret = fetched.credentials.as_ref();
-    let source_password = secret
-        .and_then(source_password)
+    let credentials = secret
+        .and_then(credentials::of_secret)
         .ok_or_else(|| not_ready("its passwords have not been made"))?;
     let claims = settle(&fetched.siblings);
     let rival = claims
-        .rival(&spec.owner.name, &spec.outputs)
+        .rival(&spec.owner.name, &spec.wants)
         .map(|(path, mount)| Rival {
-            path: path.clone(),
+            path,
             mount: mount.to_owned(),
         });
+    let resolved = spec.wants.sources.resolve(&fetched.secrets);
+    let mut missing = fetched.missing.clone();
+    missing.extend(resolved.missing.into_iter().map(Missing::Password));
     Ok(ValidMount {
         station: identity,
-        source_password,
+        credentials,
         rival,
-        missing: fetched.missing.clone(),
+        missing,
+        inputs: resolved
+            .inputs
+            .into_iter()
+            .map(|(input, password)| Entrance {
+                input,
+                open: password.is_some(),
+            })
+            .collect(),
+        connected: fetched.connected.clone(),
+        before: fetched.before.clone().unwrap_or_default(),
         spec,
     })
 }
@@ -220,6 +248,7 @@ mod tests {
         let spec = spec(&yaml(PLAIN_MOUNT), &images()).unwrap();
         assert_eq!(spec.image.as_str(), "localhost/radio/liquidsoap:1");
         let outputs: Vec<_> = spec
+            .wants
             .outputs
             .iter()
             .map(|output| (output.path.as_str(), output.bitrate_kbps))
@@ -230,7 +259,7 @@ mod tests {
     #[test]
     fn every_field_is_checked() {
         type Break = fn(&mut Mount);
-        let cases: [(&str, Break); 10] = [
+        let cases: [(&str, Break); 11] = [
             ("metadata.name", |mount| {
                 mount.metadata.name = Some("x".repeat(41));
             }),
@@ -243,6 +272,9 @@ mod tests {
             }),
             ("spec.outputs", |mount| {
                 mount.spec.outputs[0].bitrate_kbps = Some(1);
+            }),
+            ("spec.inputs", |mount| {
+                mount.spec.inputs[0].name = "a/b".to_owned();
             }),
             ("spec.playlists", |mount| {
                 mount.spec.playlists[0].name = "UPPER".to_owned();

@@ -1,6 +1,6 @@
 //! Step 4: the objects in the cluster. IO.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 
 use super::build::Desired;
 use crate::k8s::{
@@ -8,12 +8,14 @@ use crate::k8s::{
     rbac::Access,
 };
 
-/// The Deployments as the API server answered; `None` where nothing was to be written.
+/// The pods' owners as the API server answered; `None` where nothing was to be written.
 pub struct Applied {
     /// The origin.
     pub origin: Option<Deployment>,
     /// The relays.
     pub relay: Option<Deployment>,
+    /// The ingest.
+    pub ingest: Option<StatefulSet>,
 }
 
 /// Rights and configuration first, so that no pod starts without them.
@@ -22,30 +24,39 @@ pub async fn apply(children: &Applier<'_>, desired: &Desired) -> Result<Applied,
     let Desired {
         origin_access,
         relay_access,
+        ingest_access,
         origin_config,
         relay_config,
+        ingest_config,
         origin_service,
         listen_service,
+        source_service,
+        tape_service,
         origin,
         relay,
+        ingest,
     } = desired;
     for Access {
         service_account,
         role,
         binding,
-    } in [origin_access, relay_access]
+    } in [origin_access, relay_access, ingest_access]
     {
         children.apply(service_account).await?;
         children.apply(role).await?;
         children.apply(binding).await?;
     }
-    // The origin first: a relay asks it for the new streams at once.
+    // The ingest first, then the origin: each is asked by the next at once.
+    children.apply(ingest_config).await?;
     children.apply(origin_config).await?;
     children.apply(relay_config).await?;
     children.apply(origin_service).await?;
     children.apply(listen_service).await?;
+    children.apply(source_service).await?;
+    children.apply(tape_service).await?;
     Ok(Applied {
         origin: children.apply(origin).await?,
         relay: children.apply(relay).await?,
+        ingest: children.apply(ingest).await?,
     })
 }

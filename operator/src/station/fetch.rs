@@ -1,13 +1,32 @@
 //! Step 1: everything a Station needs to know. IO.
 
+use std::collections::BTreeSet;
+
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject},
+    runtime::reflector::ObjectRef,
+};
 use radio_crds::Mount;
 
 use super::{
     Error,
     credentials::{self, Credentials},
+    roll::{Connected, Roll, decide},
     validate::ValidSpec,
 };
-use crate::context::Context;
+use crate::{
+    context::Context,
+    k8s::{
+        error::ApiError,
+        meta::{Owner, names},
+        rollout::{any_ready, pending},
+    },
+    mount::{
+        fetch::secrets,
+        inputs::{Secrets, sources},
+    },
+};
 
 /// What was found.
 pub struct Fetched {
@@ -15,13 +34,62 @@ pub struct Fetched {
     pub credentials: Credentials,
     /// The Station's Mounts, the oldest first.
     pub mounts: Vec<Mount>,
+    /// The passwords of their inputs.
+    pub secrets: Secrets,
+    /// Whether the ingest may be replaced.
+    pub roll: Roll,
 }
 
 /// Reads what the Station refers to, and what refers to it.
 pub async fn fetch(spec: &ValidSpec, context: &Context) -> Result<Fetched, Error> {
     let owner = &spec.owner;
+    if let Some(mount) = unreadable(owner, context).await? {
+        return Err(Error::MountUnreadable { mount });
+    }
+    let mounts = context.stores.mounts_of(&owner.namespace, &owner.name);
+    let sources: Vec<_> = mounts.iter().filter_map(|mount| sources(mount).ok()).collect();
+    let wanted: BTreeSet<&str> = sources.iter().flat_map(|sources| sources.secrets()).collect();
     Ok(Fetched {
         credentials: credentials::ensure(&context.client, owner).await?,
-        mounts: context.stores.mounts_of(&owner.namespace, &owner.name),
+        secrets: secrets(&context.client, &owner.namespace, wanted).await?,
+        roll: roll(owner, context),
+        mounts,
     })
+}
+
+/// A Mount of this Station that cannot be read: without it the Station would drop its listeners.
+async fn unreadable(owner: &Owner, context: &Context) -> Result<Option<String>, ApiError> {
+    let resource = ApiResource::erase::<Mount>(&());
+    let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &owner.namespace, &resource);
+    for name in context.stores.unreadable_mounts(&owner.namespace) {
+        let found = api
+            .get_opt(&name)
+            .await
+            .map_err(ApiError::new("read", "Mount", &name))?;
+        let station = found
+            .as_ref()
+            .and_then(|found| found.data.pointer("/spec/stationRef/name")?.as_str());
+        if station == Some(owner.name.as_str()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+fn roll(owner: &Owner, context: &Context) -> Roll {
+    let name = names::ingest(&owner.name);
+    let reference = ObjectRef::new(&name).within(&owner.namespace);
+    let Some(set) = context.stores.stateful_sets.get(&reference) else {
+        return Roll::Idle;
+    };
+    let connected = match context.sources.seen(&owner.namespace, &owner.name) {
+        None => Connected::Unknown,
+        Some(seen) => seen
+            .anybody()
+            .map_or(Connected::Nobody, |(mount, input)| Connected::Somebody {
+                mount: mount.to_owned(),
+                input: input.to_owned(),
+            }),
+    };
+    decide(pending(&set), any_ready(&set), &connected)
 }

@@ -1,12 +1,16 @@
-//! The Station's controller: passwords, one Icecast origin, the relays and the Services in front of them.
+//! The Station's controller: passwords, one ingest, one Icecast origin, the relays and the Services in front of them.
 
 pub mod apply;
 pub mod build;
 pub mod credentials;
 pub mod fetch;
 pub mod icecast;
+pub mod readers;
+pub mod roll;
 pub mod status;
 pub mod validate;
+
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use radio_crds::{Station, StationStatus, conditions::reason};
@@ -32,6 +36,15 @@ pub enum Error {
     /// The Secret with the passwords cannot be used.
     #[error(transparent)]
     Credentials(#[from] credentials::CredentialsError),
+    /// A Mount is of no known form.
+    #[error(
+        "Mount {mount} of this Station is not of a form this operator knows: everything stays as it is, so that its \
+         listeners are not dropped, until the Mount is corrected or deleted"
+    )]
+    MountUnreadable {
+        /// The Mount.
+        mount: String,
+    },
     /// Something could not be read.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -45,6 +58,7 @@ impl Classify for Error {
         match self {
             Self::Invalid(_) => reason::INVALID_SPEC,
             Self::Credentials(error) => error.reason(),
+            Self::MountUnreadable { .. } => reason::MOUNT_UNREADABLE,
             Self::Api(error) => error.reason(),
             Self::Apply(error) => error.reason(),
         }
@@ -54,6 +68,8 @@ impl Classify for Error {
         match self {
             Self::Invalid(_) => Class::Stalled { recheck: None },
             Self::Credentials(error) => error.class(),
+            // Mounts are watched.
+            Self::MountUnreadable { .. } => Class::Wait(Duration::from_mins(10)),
             Self::Api(error) => error.class(),
             Self::Apply(error) => error.class(),
         }
@@ -71,7 +87,7 @@ impl Kind for Station {
         let spec = validate::spec(self, &context.images)?;
         let fetched = fetch::fetch(&spec, context).await?;
         let valid = validate::validate(spec, &fetched);
-        // Boxed: nine objects are too much to be carried along by every future above.
+        // Boxed: so many objects are too much to be carried along by every future above.
         let desired = Box::new(build::build(&valid));
         let children = Applier {
             client: &context.client,
@@ -81,6 +97,17 @@ impl Kind for Station {
             manager: Self::MANAGER,
         };
         let applied = apply::apply(&children, &desired).await?;
+        let owner = &valid.spec.owner;
+        let access = || {
+            readers::access(
+                &owner.name,
+                &owner.namespace,
+                &valid.credentials.tape,
+                readers::OPERATOR,
+            )
+        };
+        let key = (owner.namespace.clone(), owner.name.clone());
+        context.sources.follow(&key, valid.ingest.wanted.then(access));
         Ok(status::observe(&valid, &applied, &context.stores))
     }
 

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
 use radio_crds::{STATION_LABEL, Station, StationStatus, conditions::reason};
 
-use super::{apply::Applied, icecast::render::PORT, validate::ValidStation};
+use super::{apply::Applied, build::SOURCE_PORT, icecast::render::PORT, validate::ValidStation};
 use crate::{
     k8s::{
         conditions::{Report, State},
         meta::{COMPONENT_LABEL, Component, Owner, names},
-        rollout::{Rollout, judge},
+        rollout::{Rollout, judge, judge_set},
     },
     watch::Stores,
 };
@@ -25,36 +25,69 @@ pub struct Observed {
     pub relay: Rollout,
     /// Their wanted number.
     pub relays: u16,
+    /// The ingest, if there is to be one.
+    pub ingest: Option<Rollout>,
+    /// Why its new version is held back, if it is.
+    pub held: Option<String>,
     /// Number of Mounts.
     pub mounts: usize,
     /// Where listeners find it inside the cluster.
     pub listen_url: String,
+    /// Where sources connect inside the cluster.
+    pub source_url: Option<String>,
 }
 
 /// Puts together what the API server answered and what the watches saw.
 #[must_use]
 pub fn observe(station: &ValidStation, applied: &Applied, stores: &Stores) -> Observed {
     let owner = &station.spec.owner;
-    let rollout = |applied: &Option<Deployment>, name: String, component: Component| {
+    let deployment = |applied: &Option<_>, name: String, component: Component| {
         let seen = stores
             .deployments
             .get(&ObjectRef::new(&name).within(&owner.namespace));
         match applied.as_ref().or(seen.as_deref()) {
             Some(deployment) => judge(deployment, &pods(stores, owner, component)),
-            None => Rollout::Unfinished(Report {
-                state: State::Reconciling,
-                reason: reason::PROGRESSING,
-                message: format!("Deployment {name} is being made"),
-            }),
+            None => being_made("Deployment", &name),
+        }
+    };
+    let held = station.roll.why();
+    let ingest = || {
+        let name = names::ingest(&owner.name);
+        let seen = stores
+            .stateful_sets
+            .get(&ObjectRef::new(&name).within(&owner.namespace));
+        match applied.ingest.as_ref().or(seen.as_deref()) {
+            Some(set) => judge_set(set, held.is_some(), &pods(stores, owner, Component::Ingest)),
+            None => being_made("StatefulSet", &name),
         }
     };
     Observed {
-        origin: rollout(&applied.origin, names::origin(&owner.name), Component::Origin),
-        relay: rollout(&applied.relay, names::relay(&owner.name), Component::Relay),
+        origin: deployment(&applied.origin, names::origin(&owner.name), Component::Origin),
+        relay: deployment(&applied.relay, names::relay(&owner.name), Component::Relay),
         relays: station.spec.relays,
+        ingest: station.ingest.wanted.then(ingest),
         mounts: station.mounts,
         listen_url: listen_url(owner),
+        source_url: station.ingest.wanted.then(|| source_url(owner)),
+        held,
     }
+}
+
+/// What is not there yet.
+#[must_use]
+pub fn being_made(kind: &str, name: &str) -> Rollout {
+    Rollout::Unfinished(Report {
+        state: State::Reconciling,
+        reason: reason::PROGRESSING,
+        message: format!("{kind} {name} is being made"),
+    })
+}
+
+/// The base of all inputs' addresses inside the cluster.
+#[must_use]
+pub fn source_url(owner: &Owner) -> String {
+    let name = names::ingest(&owner.station);
+    format!("http://{name}.{}.svc:{SOURCE_PORT}", owner.namespace)
 }
 
 /// The base of all streams' addresses inside the cluster.
@@ -74,25 +107,47 @@ fn pods(stores: &Stores, owner: &Owner, component: Component) -> Vec<Arc<Pod>> {
     stores.pods_with(&owner.namespace, &labels)
 }
 
-/// Ready when listeners can connect and the origin can be played to. A bad Mount is the Mount's matter.
+/// Ready when listeners and sources can connect and the origin can be played to. A bad Mount is the Mount's matter.
 #[must_use]
 pub fn report(observed: &Observed) -> Report {
-    match (&observed.origin, &observed.relay) {
-        (Rollout::Complete, Rollout::Complete) => Report {
+    let parts = [
+        Some(&observed.origin),
+        Some(&observed.relay),
+        observed.ingest.as_ref(),
+    ];
+    let unfinished: Vec<&Report> = parts
+        .into_iter()
+        .flatten()
+        .filter_map(|part| match part {
+            Rollout::Complete => None,
+            Rollout::Unfinished(report) => Some(report),
+        })
+        .collect();
+    // What will not pass by itself is told first.
+    let trouble = unfinished
+        .iter()
+        .find(|report| report.reason != reason::PROGRESSING);
+    if let Some(report) = trouble.or_else(|| unfinished.first()) {
+        return (*report).clone();
+    }
+    let mut message = match observed.relays {
+        1 => "the origin and its relay are available".to_owned(),
+        relays => format!("the origin and its {relays} relays are available"),
+    };
+    if observed.ingest.is_some() {
+        message.push_str(", and the ingest takes sources");
+    }
+    let Some(held) = &observed.held else {
+        return Report {
             state: State::Ready,
             reason: reason::READY,
-            message: match observed.relays {
-                1 => "the origin and its relay are available".to_owned(),
-                relays => format!("the origin and its {relays} relays are available"),
-            },
-        },
-        // What will not pass by itself is told first.
-        (Rollout::Unfinished(origin), Rollout::Unfinished(relay)) => {
-            let ordinary = origin.reason == reason::PROGRESSING && relay.reason != reason::PROGRESSING;
-            if ordinary { relay.clone() } else { origin.clone() }
-        }
-        (Rollout::Unfinished(report), Rollout::Complete)
-        | (Rollout::Complete, Rollout::Unfinished(report)) => report.clone(),
+            message,
+        };
+    };
+    Report {
+        state: State::Ready,
+        reason: reason::ROLL_PENDING,
+        message: format!("{message}; {held}"),
     }
 }
 
@@ -104,6 +159,7 @@ pub fn details(station: &Station, observed: Option<&Observed>) -> StationStatus 
         Some(observed) => StationStatus {
             mounts: i32::try_from(observed.mounts).ok(),
             listen_url: Some(observed.listen_url.clone()),
+            source_url: observed.source_url.clone(),
             ..StationStatus::default()
         },
         None => before,
@@ -141,9 +197,41 @@ mod tests {
             origin,
             relay,
             relays: 3,
+            ingest: None,
+            held: None,
             mounts: 2,
             listen_url: "http://radio-listen.city.svc:8000".to_owned(),
+            source_url: None,
         }
+    }
+
+    #[test]
+    fn an_ingest_that_is_wanted_has_to_be_there() {
+        let station: Station = yaml(FULL_STATION);
+        let with = |ingest: Rollout, held: Option<&str>| {
+            let mut seen = observed(Rollout::Complete, Rollout::Complete);
+            (seen.ingest, seen.held) = (Some(ingest), held.map(str::to_owned));
+            seen.source_url = Some("http://radio-ingest.city.svc:8005".to_owned());
+            let status = summarize(&station, Ok(&seen), NOW);
+            assert_kstatus(&status.conditions, 4);
+            assert_eq!(status.source_url, seen.source_url);
+            report(&seen)
+        };
+        let ready = with(Rollout::Complete, None);
+        assert_eq!((ready.state, ready.reason), (State::Ready, reason::READY));
+        let crashing = with(unfinished(reason::CRASHING, State::Reconciling), None);
+        assert_eq!(
+            (crashing.state, crashing.reason),
+            (State::Reconciling, reason::CRASHING)
+        );
+        // A new version that waits for the end of a show is no trouble.
+        let held = with(Rollout::Complete, Some("the new version waits"));
+        assert_eq!((held.state, held.reason), (State::Ready, reason::ROLL_PENDING));
+        assert!(
+            held.message.ends_with("; the new version waits"),
+            "{}",
+            held.message
+        );
     }
 
     #[test]
@@ -180,6 +268,9 @@ mod tests {
                 status.boxed(),
             )))
         };
+        let unreadable = Error::MountUnreadable {
+            mount: "odd".to_owned(),
+        };
         let unusable = CredentialsError::Unusable {
             secret: "radio-credentials".to_owned(),
             key: "admin-password",
@@ -193,6 +284,7 @@ mod tests {
             (api(409, "Conflict"), reason::API_ERROR, false),
             (api(422, "Invalid"), reason::API_ERROR, true),
             (Error::Credentials(unusable), reason::INVALID_SPEC, true),
+            (unreadable, reason::MOUNT_UNREADABLE, false),
             (Error::Invalid(invalid), reason::INVALID_SPEC, true),
         ] {
             let mut station: Station = yaml(FULL_STATION);

@@ -1,14 +1,20 @@
 //! Step 2: from what people wrote to what can be built without fail. No IO.
 
+use ingest::config::{Feed, Format};
 use kube::ResourceExt;
-use radio_crds::Station;
+use radio_crds::{Mount, Station, mount::Codec, station::DEFAULT_TAPE_SIZE};
 
-use super::{credentials::Credentials, fetch::Fetched};
+use super::{credentials::Credentials, fetch::Fetched, roll::Roll};
 use crate::{
     context::Images,
     k8s::meta::{Owner, names},
-    mount::claims::{Output, settle},
-    text::{HostName, ImageName, InvalidText, Line, ObjectName, WebAddress},
+    mount::{
+        claims::{settle, wants},
+        inputs::{Input, Secrets},
+    },
+    text::{
+        HostName, ImageName, InvalidText, Line, ObjectName, Password, ResourceName, StreamPath, WebAddress,
+    },
 };
 
 /// Who is broadcasting, as listeners read it.
@@ -37,6 +43,23 @@ pub struct ValidSpec {
     pub image: ImageName,
     /// Number of relays.
     pub relays: u16,
+    /// The ingest image.
+    pub ingest_image: ImageName,
+    /// The disk of the ingest.
+    pub tape: Tape,
+}
+
+/// The disk of an ingest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tape {
+    /// Its size, as Kubernetes writes it.
+    pub size: String,
+    /// The same.
+    pub bytes: u64,
+    /// Its class, if it is not the cluster's default.
+    pub class: Option<ResourceName>,
+    /// On the node, and gone with the pod.
+    pub ephemeral: bool,
 }
 
 /// A Station that can be built: nothing made from it is refused by Kubernetes.
@@ -46,10 +69,51 @@ pub struct ValidStation {
     pub spec: ValidSpec,
     /// The passwords.
     pub credentials: Credentials,
-    /// Every output of every Mount that is heard.
-    pub heard: Vec<Output>,
+    /// Every stream that is heard, by path.
+    pub heard: Vec<Heard>,
+    /// Where sources connect.
+    pub ingest: Ingest,
+    /// Whether the ingest may be replaced.
+    pub roll: Roll,
     /// Number of Mounts that name this Station.
     pub mounts: usize,
+}
+
+/// A stream on the origin and the relays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Where.
+    pub path: StreamPath,
+    /// Whether titles come between the bytes.
+    pub titles: bool,
+}
+
+/// What the ingest is for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ingest {
+    /// Whether sources may ever connect.
+    pub wanted: bool,
+    /// Where they may now.
+    pub doors: Vec<Door>,
+    /// Mounts whose sources Liquidsoap plays.
+    pub played: Vec<String>,
+    /// Mounts whose sources are heard as they come.
+    pub through: Vec<String>,
+    /// What the origin takes from them.
+    pub feeds: Vec<Feed>,
+}
+
+/// An input somebody can connect to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Door {
+    /// The Mount.
+    pub mount: String,
+    /// 0 is heard before 1.
+    pub priority: u16,
+    /// The input.
+    pub input: Input,
+    /// What opens it.
+    pub password: Password,
 }
 
 /// Checks the spec.
@@ -80,7 +144,46 @@ pub fn spec(station: &Station, images: &Images) -> Result<ValidSpec, InvalidText
             station.icecast_image().unwrap_or(&images.icecast),
         )?,
         relays,
+        ingest_image: ImageName::parse(
+            "spec.ingest.image",
+            station.ingest_image().unwrap_or(&images.ingest),
+        )?,
+        tape: tape(station)?,
         owner,
+    })
+}
+
+fn tape(station: &Station) -> Result<Tape, InvalidText> {
+    let wanted = station.tape();
+    let size = wanted
+        .and_then(|tape| tape.size.as_deref())
+        .unwrap_or(DEFAULT_TAPE_SIZE);
+    let invalid = || InvalidText {
+        field: "spec.ingest.tape.size".to_owned(),
+        rule: "must be a whole number of Mi, Gi or Ti, such as 10Gi".to_owned(),
+    };
+    let (number, unit) = size
+        .split_at_checked(size.len().saturating_sub(2))
+        .ok_or_else(invalid)?;
+    let shift = match unit {
+        "Mi" => 20,
+        "Gi" => 30,
+        "Ti" => 40,
+        _ => return Err(invalid()),
+    };
+    let plain = number.len() <= 6 && number.bytes().all(|digit| digit.is_ascii_digit());
+    let number: u64 = number.parse().map_err(|_| invalid())?;
+    if !plain || number == 0 {
+        return Err(invalid());
+    }
+    let class = wanted.and_then(|tape| tape.storage_class_name.as_deref());
+    Ok(Tape {
+        size: size.to_owned(),
+        bytes: number << shift,
+        class: class
+            .map(|class| ResourceName::parse("spec.ingest.tape.storageClassName", class))
+            .transpose()?,
+        ephemeral: wanted.and_then(|tape| tape.ephemeral).unwrap_or(false),
     })
 }
 
@@ -105,19 +208,93 @@ pub fn identity(station: &Station) -> Result<Identity, InvalidText> {
 /// Adds what was found. Mounts that break a rule or lost their path are not heard; their own status says so.
 #[must_use]
 pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
+    let claims = settle(&fetched.mounts);
+    let (mut heard, mut ingest) = (Vec::new(), Ingest::default());
+    for mount in fetched
+        .mounts
+        .iter()
+        .filter(|mount| claims.won(&mount.name_any()))
+    {
+        admit(
+            mount,
+            &spec.identity.title,
+            &fetched.secrets,
+            &mut heard,
+            &mut ingest,
+        );
+    }
+    heard.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+    ingest
+        .doors
+        .sort_by(|a, b| a.input.path.as_str().cmp(b.input.path.as_str()));
     ValidStation {
         spec,
         credentials: fetched.credentials.clone(),
-        heard: settle(&fetched.mounts).heard().to_vec(),
+        heard,
+        ingest,
+        roll: fetched.roll.clone(),
         mounts: fetched.mounts.len(),
     }
+}
+
+/// Adds what a Mount is heard at and sent to.
+fn admit(
+    mount: &Mount,
+    station_title: &Line,
+    secrets: &Secrets,
+    heard: &mut Vec<Heard>,
+    ingest: &mut Ingest,
+) {
+    let Ok(wants) = wants(mount) else { return };
+    heard.extend(wants.outputs.iter().map(|output| Heard {
+        path: output.path.clone(),
+        titles: output.codec == Codec::Mp3,
+    }));
+    if wants.sources.none() {
+        return;
+    }
+    ingest.wanted = true;
+    let name = mount.name_any();
+    let title = mount.spec.title.as_ref();
+    let title = title.and_then(|title| Line::parse("spec.title", title, 200).ok());
+    let title = title.as_ref().unwrap_or(station_title);
+    let open = wants.sources.resolve(secrets).inputs.into_iter().zip(0..);
+    for ((input, password), number) in open {
+        let Some(password) = password else { continue };
+        if wants.through {
+            let Ok(path) = StreamPath::with_ending("spec.path", input.path.as_str()) else {
+                continue;
+            };
+            ingest.feeds.push(Feed {
+                path: path.to_string(),
+                title: title.to_string(),
+            });
+            heard.push(Heard {
+                titles: matches!(input.accepts, Some(Format::Mp3 | Format::Aac)),
+                path,
+            });
+        }
+        ingest.doors.push(Door {
+            mount: name.clone(),
+            priority: if wants.through { 0 } else { number },
+            input,
+            password,
+        });
+    }
+    let readers = if wants.through {
+        &mut ingest.through
+    } else {
+        &mut ingest.played
+    };
+    readers.push(name);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{
-        FULL_MOUNT, FULL_STATION, PLAIN_MOUNT, PLAIN_STATION, SECRET, images, valid_station, yaml,
+        FULL_MOUNT, FULL_STATION, PASSTHROUGH_MOUNT, PLAIN_MOUNT, PLAIN_STATION, SECRET, WILDCARD_MOUNT,
+        images, valid_station, yaml,
     };
 
     #[test]
@@ -130,9 +307,40 @@ mod tests {
     }
 
     #[test]
+    fn sizes_of_tapes() {
+        let sized = |size: &str| {
+            let mut station: Station = yaml(PLAIN_STATION);
+            station.spec.ingest = Some(radio_crds::station::Ingest {
+                tape: Some(radio_crds::station::Tape {
+                    size: Some(size.to_owned()),
+                    ..radio_crds::station::Tape::default()
+                }),
+                image: None,
+            });
+            tape(&station).map(|tape| tape.bytes).ok()
+        };
+        for (size, bytes) in [
+            ("500Mi", Some(524_288_000)),
+            ("10Gi", Some(10_737_418_240)),
+            ("2Ti", Some(2_199_023_255_552)),
+            ("999999Ti", Some(999_999 << 40)),
+            ("0Gi", None),
+            ("+1Gi", None),
+            ("Gi", None),
+            ("", None),
+            ("1G", None),
+            ("é", None),
+            ("1000000Ti", None),
+        ] {
+            assert_eq!(sized(size), bytes, "{size}");
+        }
+        assert_eq!(tape(&yaml(PLAIN_STATION)).unwrap().bytes, 10 << 30);
+    }
+
+    #[test]
     fn every_field_is_checked() {
         type Break = fn(&mut Station);
-        let cases: [(&str, Break); 9] = [
+        let cases: [(&str, Break); 12] = [
             ("metadata.name", |station| {
                 station.metadata.name = Some("a.b".to_owned());
             }),
@@ -156,6 +364,17 @@ mod tests {
                 station.spec.icecast = Some(radio_crds::station::Icecast {
                     image: Some("a b".to_owned()),
                 });
+            }),
+            ("spec.ingest.image", |station| {
+                station.spec.ingest.as_mut().unwrap().image = Some("a b".to_owned());
+            }),
+            ("spec.ingest.tape.size", |station| {
+                let ingest = station.spec.ingest.as_mut().unwrap();
+                ingest.tape.as_mut().unwrap().size = Some("1.5Gi".to_owned());
+            }),
+            ("spec.ingest.tape.storageClassName", |station| {
+                let ingest = station.spec.ingest.as_mut().unwrap();
+                ingest.tape.as_mut().unwrap().storage_class_name = Some("A".to_owned());
             }),
             ("spec.relays.replicas", |station| {
                 station.spec.relays = Some(radio_crds::station::Relays { replicas: Some(0) });
@@ -183,7 +402,53 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_to_are_the_inputs_with_a_password_of_good_mounts() {
+        let late = WILDCARD_MOUNT.replace("name: mics", "name: zz-late");
+        let station = valid_station(
+            PLAIN_STATION,
+            &[PLAIN_MOUNT, FULL_MOUNT, PASSTHROUGH_MOUNT, WILDCARD_MOUNT, &late],
+        );
+        let doors: Vec<_> = station
+            .ingest
+            .doors
+            .iter()
+            .map(|door| (door.mount.as_str(), door.priority, door.input.path.as_str()))
+            .collect();
+        assert_eq!(
+            doors,
+            [
+                ("mic", 0, "/city/mic.mp3"),
+                ("talk", 0, "/city/talk/studio"),
+                ("talk", 1, "/city/talk/van"),
+                ("mics", 0, "/mic-7.opus"),
+                ("mics", 0, "/mic-8.opus"),
+            ]
+        );
+        assert_eq!(station.ingest.played, ["talk"]);
+        assert_eq!(station.ingest.through, ["mic", "mics"]);
+        let heard: Vec<_> = station
+            .heard
+            .iter()
+            .map(|heard| (heard.path.as_str(), heard.titles))
+            .collect();
+        assert_eq!(
+            heard,
+            [
+                ("/city/mic.mp3", true),
+                ("/city/talk.hq.mp3", true),
+                ("/city/talk.low", false),
+                ("/live.mp3", true),
+                ("/live.opus", false),
+                ("/mic-7.opus", false),
+                ("/mic-8.opus", false),
+            ]
+        );
+        assert!(!valid_station(PLAIN_STATION, &[PLAIN_MOUNT]).ingest.wanted);
+    }
+
+    #[test]
     fn debug_output_holds_no_password() {
-        assert!(!format!("{:?}", valid_station(FULL_STATION, &[])).contains(SECRET));
+        let station = valid_station(FULL_STATION, &[FULL_MOUNT, PASSTHROUGH_MOUNT, WILDCARD_MOUNT]);
+        assert!(!format!("{station:?}").contains(SECRET));
     }
 }

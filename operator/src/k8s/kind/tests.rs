@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::testing::{
-    Asked, MockApi, PLAIN_MOUNT, PLAIN_STATION, SECRET, assert_kstatus, context, credentials_secret, refusal,
-    stores, value, yaml,
+    Asked, FULL_MOUNT, MockApi, PASSTHROUGH_MOUNT, PLAIN_MOUNT, PLAIN_STATION, SECRET, assert_kstatus,
+    context, credentials_secret, fill, refusal, refused, session, stores, value, yaml,
 };
 
 fn station() -> Station {
@@ -44,7 +44,7 @@ async fn a_station_is_made_in_order_and_its_status_written_last() {
     let asked = api.asked();
     let writes: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("GET")).collect();
     let position = |wanted: &str| writes.iter().position(|asked| asked.as_str() == wanted).unwrap();
-    assert_eq!(writes.len(), 14, "{writes:?}");
+    assert_eq!(writes.len(), 21, "{writes:?}");
     assert!(position("PATCH radio/status") > position("PATCH radio-relay"));
     assert_eq!(writes.last().unwrap().as_str(), "POST events");
     let body = api.last_body("PATCH");
@@ -163,6 +163,123 @@ async fn a_mount_with_station_is_made() {
         .collect();
     assert_eq!(written.len(), 6, "{written:?}");
     assert!(!api.last_body("PATCH").to_string().contains(SECRET));
+}
+
+#[tokio::test]
+async fn passwords_nobody_gave_are_made_and_others_read() {
+    let (result, api) = run(yaml::<Mount>(FULL_MOUNT), &[station()], works).await;
+    assert!(result.is_ok());
+    let asked = api.asked();
+    assert!(asked.contains(&"POST secrets".to_owned()) && asked.contains(&"GET djs".to_owned()));
+    let status = api.last_body("PATCH")["status"].clone();
+    let condition = &status["conditions"][0];
+    // Nobody has made the Secret `djs`: told, and the input made by us can be used.
+    assert!(
+        status["inputs"][0]["secretRef"]["name"] == "talk-inputs" && condition["type"] == "Ready",
+        "{status}"
+    );
+    assert!(!status.to_string().contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_passthrough_mount_makes_its_password_and_nothing_else() {
+    let (result, api) = run(yaml::<Mount>(PASSTHROUGH_MOUNT), &[station()], works).await;
+    assert!(result.is_ok());
+    let asked = api.asked();
+    let writes: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("GET")).collect();
+    assert_eq!(writes, ["POST secrets", "PATCH mic/status", "POST events"]);
+}
+
+/// A source is told with the status that says so, in an Event of its own, and not again.
+#[tokio::test]
+async fn who_came_and_who_was_refused_are_told_once() {
+    let key = ("city".to_owned(), "radio".to_owned());
+    let at = jiff::Timestamp::constant(1_800_000_000, 0);
+    let api = MockApi::default();
+    let (stores, mut writers) = stores(&[station()], &[]);
+    fill(&mut writers.stateful_sets, [ready_ingest()]);
+    let context = Arc::new(context(api.client(works), stores));
+    let access =
+        crate::station::readers::access("radio", "city", &crate::text::Password::random(), "operator");
+    context.sources.follow(&key, Some(access));
+    let answer = ingest::api::Sessions {
+        version: "1".to_owned(),
+        sessions: vec![session("talk", "studio", at)],
+        refusals: vec![refused(
+            Some(("talk", "van")),
+            ingest::api::RefusalReason::Unauthorized,
+            at,
+        )],
+    };
+    context.sources.answered(&key, &answer);
+    let mut mount: Mount = yaml(FULL_MOUNT);
+    let told = |api: &MockApi| {
+        api.asked()
+            .iter()
+            .filter(|asked| asked.as_str() == "POST events")
+            .count()
+    };
+    let run = |mount: &Mount| reconcile(Arc::new(DeserializeGuard(Ok(mount.clone()))), context.clone());
+    assert!(run(&mount).await.is_ok());
+    // One for each, and one for the conditions.
+    assert_eq!(told(&api), 3);
+    let status = api.last_body("PATCH")["status"].clone();
+    assert_eq!(status["source"], "studio");
+
+    mount.status = serde_json::from_value(status).unwrap();
+    assert!(run(&mount).await.is_ok());
+    assert_eq!(told(&api), 3);
+    // As after a restart of the operator: the status is known, the limits are not.
+    mount.status.as_mut().unwrap().inputs[1].last_refusal = None;
+    assert!(run(&mount).await.is_ok());
+    assert_eq!(told(&api), 3, "the same refusal within a minute");
+}
+
+fn ready_ingest() -> k8s_openapi::api::apps::v1::StatefulSet {
+    let object = json!({
+        "metadata": {"name": "radio-ingest", "namespace": "city"},
+        "spec": {"selector": {}, "serviceName": "radio-tape", "template": {}},
+        "status": {"replicas": 1, "readyReplicas": 1},
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+#[tokio::test]
+async fn a_station_with_a_mount_nobody_can_read_changes_nothing() {
+    let odd = json!({
+        "apiVersion": "radio.moafunk.de/v1alpha1", "kind": "Mount",
+        "metadata": {"name": "odd", "namespace": "city"},
+        "spec": {"stationRef": {"name": "radio"}, "path": 7},
+    });
+    for (of_station, written) in [("radio", false), ("another", true)] {
+        let mut odd = odd.clone();
+        odd["spec"]["stationRef"]["name"] = json!(of_station);
+        let api = MockApi::default();
+        let (stores, mut writers) = stores(&[], &[]);
+        fill(
+            &mut writers.mounts,
+            [serde_json::from_value::<DeserializeGuard<Mount>>(odd.clone()).unwrap()],
+        );
+        let client = api.client(move |asked| match asked.method.as_str() {
+            "GET" if asked.path.ends_with("/mounts/odd") => (200, odd.clone()),
+            _ => works(asked),
+        });
+        let result = reconcile(
+            Arc::new(DeserializeGuard(Ok(station()))),
+            Arc::new(context(client, stores)),
+        )
+        .await;
+        assert_eq!(result.is_ok(), written);
+        assert_eq!(api.asked().contains(&"PATCH radio-relay".to_owned()), written);
+        if let Err(failure) = result {
+            assert!(matches!(failure.class, Class::Wait(_)));
+            let status = api.last_body("PATCH")["status"].to_string();
+            assert!(
+                status.contains("MountUnreadable") && status.contains("Mount odd"),
+                "{status}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub fn build(mount: &ValidMount, name: String) -> Deployment {
 
 /// Liquidsoap reads its outputs once, when it starts.
 fn hash(mount: &ValidMount) -> String {
-    let outputs: Vec<_> = mount.spec.outputs.iter().map(output).collect();
+    let outputs: Vec<_> = mount.spec.wants.outputs.iter().map(output).collect();
     let text = serde_json::json!({"outputs": outputs, "image": mount.spec.image.as_str()}).to_string();
     let digest: [u8; 32] = Sha256::digest(text).into();
     format!(

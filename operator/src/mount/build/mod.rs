@@ -1,4 +1,6 @@
 //! Step 3: the objects a Mount wants. Cannot fail. No IO.
+//!
+//! A passthrough Mount wants none: its Station's ingest, origin and relays have its paths.
 
 mod deployment;
 mod playout;
@@ -24,10 +26,13 @@ pub struct Desired {
 
 /// All of them.
 #[must_use]
-pub fn build(mount: &ValidMount) -> Desired {
+pub fn build(mount: &ValidMount) -> Option<Desired> {
+    if mount.spec.wants.through {
+        return None;
+    }
     let name = names::playout(&mount.spec.owner.name);
     let own_secret = std::slice::from_ref(&name);
-    Desired {
+    Some(Desired {
         access: access(
             &mount.spec.owner,
             Component::Playout,
@@ -37,7 +42,7 @@ pub fn build(mount: &ValidMount) -> Desired {
         ),
         config: playout::secret(mount, name.clone()),
         playout: deployment::build(mount, name),
-    }
+    })
 }
 
 /// Every `ConfigMap` the agent reads, each once, in a steady order.

@@ -11,9 +11,10 @@ use crate::{
     k8s::meta::{Component, names},
     mount::{
         claims::Output,
+        inputs::Input,
         validate::{Playlist, Source, ValidMount},
     },
-    station::icecast::render::PORT,
+    station::{icecast::render::PORT, readers},
 };
 
 /// The Secret the agent watches.
@@ -38,13 +39,33 @@ fn playout(mount: &ValidMount) -> Playout {
             website: station.website.as_ref().map(ToString::to_string),
         },
         origins: vec![format!("{}:{PORT}", names::origin(&spec.owner.station))],
-        source_password: mount.source_password.reveal().to_owned(),
-        outputs: spec.outputs.iter().map(output).collect(),
+        source_password: mount.credentials.source.reveal().to_owned(),
+        outputs: spec.wants.outputs.iter().map(output).collect(),
         playlists: spec.playlists.iter().map(playlist).collect(),
         emergency: spec.emergency.as_ref().map(|emergency| config::Emergency {
             config_map: emergency.config_map.to_string(),
             key: emergency.key.to_string(),
         }),
+        inputs: mount
+            .inputs
+            .iter()
+            .map(|entrance| input(&entrance.input))
+            .collect(),
+        tape: (!mount.inputs.is_empty()).then(|| {
+            readers::access(
+                &spec.owner.station,
+                &spec.owner.namespace,
+                &mount.credentials.tape,
+                &readers::playout(&spec.owner.name),
+            )
+        }),
+    }
+}
+
+fn input(input: &Input) -> config::Input {
+    config::Input {
+        name: input.name.clone(),
+        path: input.path.to_string(),
     }
 }
 

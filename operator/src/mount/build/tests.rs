@@ -4,9 +4,13 @@ use kube::ResourceExt;
 use super::*;
 use crate::{
     mount::validate::Rival,
-    testing::{FULL_MOUNT, PLAIN_MOUNT, valid_mount, value},
-    text::{Line, Password, StreamPath},
+    testing::{FULL_MOUNT, PASSTHROUGH_MOUNT, PLAIN_MOUNT, WILDCARD_MOUNT, valid_mount, value},
+    text::{Line, Password},
 };
+
+fn build(mount: &ValidMount) -> Desired {
+    super::build(mount).unwrap()
+}
 
 fn json(secret: &Secret) -> serde_json::Value {
     serde_json::from_slice(&secret.data.as_ref().unwrap()["playout.json"].0).unwrap()
@@ -81,13 +85,18 @@ fn only_outputs_image_and_volumes_restart_the_pod() {
     let before = template(&mount);
 
     let mut softly = mount.clone();
-    softly.source_password = Password::random();
+    softly.credentials.source = Password::random();
+    softly.credentials.tape = Password::random();
+    softly.inputs.remove(0);
     softly.spec.title = Some(Line::parse("title", "Another", 200).unwrap());
     softly.station.title = Line::parse("title", "Other", 200).unwrap();
     softly.spec.emergency = None;
     softly.spec.playlists.remove(0);
     softly.missing = Vec::new();
     assert_eq!(template(&softly), before);
+    softly.inputs.clear();
+    assert_eq!(template(&softly), before);
+    assert_ne!(json(&build(&softly).config), json(&build(&mount).config));
 
     let mut two_volumes = mount.clone();
     let mut attic = two_volumes.spec.playlists[1].clone();
@@ -98,7 +107,7 @@ fn only_outputs_image_and_volumes_restart_the_pod() {
     assert_eq!(template(&priorities), template(&two_volumes));
 
     let mut outputs = mount.clone();
-    outputs.spec.outputs[0].bitrate_kbps = 128;
+    outputs.spec.wants.outputs[0].bitrate_kbps = 128;
     assert_ne!(template(&outputs), before);
     let mut image = mount.clone();
     image.spec.image = crate::text::ImageName::parse("image", "other").unwrap();
@@ -109,11 +118,18 @@ fn only_outputs_image_and_volumes_restart_the_pod() {
 }
 
 #[test]
+fn a_passthrough_mount_has_no_pod() {
+    for mount in [PASSTHROUGH_MOUNT, WILDCARD_MOUNT] {
+        assert!(super::build(&valid_mount(mount)).is_none());
+    }
+}
+
+#[test]
 fn a_mount_that_lost_its_path_is_silent() {
     let mut mount = valid_mount(PLAIN_MOUNT);
     assert_eq!(build(&mount).playout.spec.unwrap().replicas, Some(1));
     mount.rival = Some(Rival {
-        path: StreamPath::parse("path", "/live", "mp3").unwrap(),
+        path: "/live.mp3".to_owned(),
         mount: "older".to_owned(),
     });
     assert_eq!(build(&mount).playout.spec.unwrap().replicas, Some(0));

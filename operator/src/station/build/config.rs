@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use ::ingest::config::{FEEDS_KEY, Feeds};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
             model::{Limits, Passwords, Relay, Server, Stream},
             render::render,
         },
+        readers,
         validate::ValidStation,
     },
 };
@@ -41,12 +43,31 @@ pub fn origin(station: &ValidStation) -> Secret {
         burst_bytes: ORIGIN_BURST_BYTES,
         source_timeout: SOURCE_TIMEOUT,
     };
-    secret(
+    let mut secret = secret(
         station,
         names::origin(&station.spec.owner.name),
         Component::Origin,
         &server(station, limits, Vec::new()),
-    )
+    );
+    if !station.ingest.feeds.is_empty() {
+        secret
+            .data
+            .get_or_insert_default()
+            .insert(FEEDS_KEY.to_owned(), feeds(station));
+    }
+    secret
+}
+
+/// What the origin's agent takes from the tapes.
+fn feeds(station: &ValidStation) -> ByteString {
+    let (owner, credentials) = (&station.spec.owner, &station.credentials);
+    let feeds = Feeds {
+        tape: readers::access(&owner.name, &owner.namespace, &credentials.tape, readers::ORIGIN),
+        source_password: credentials.source.reveal().to_owned(),
+        feeds: station.ingest.feeds.clone(),
+    };
+    // A struct of strings always serializes.
+    ByteString(serde_json::to_vec(&feeds).unwrap_or_default())
 }
 
 /// Each relay has every stream of the origin.
@@ -65,7 +86,7 @@ pub fn relay(station: &ValidStation) -> Secret {
         .map(|output| Relay {
             server: names::origin(&owner.name),
             path: output.path.clone(),
-            codec: output.codec,
+            titles: output.titles,
             password: station.credentials.relay.clone(),
         })
         .collect();

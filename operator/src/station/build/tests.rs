@@ -3,14 +3,30 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt};
 
 use super::*;
-use crate::testing::{FULL_MOUNT, FULL_STATION, PLAIN_MOUNT, PLAIN_STATION, valid_station, value};
+use crate::{
+    k8s::meta::Owner,
+    station::{
+        readers::digest,
+        roll::{Connected, Roll},
+    },
+    testing::{
+        FULL_MOUNT, FULL_STATION, PASSTHROUGH_MOUNT, PLAIN_MOUNT, PLAIN_STATION, SECRET, WILDCARD_MOUNT,
+        valid_station, value, yaml,
+    },
+};
+
+const MOUNTS: [&str; 4] = [PLAIN_MOUNT, FULL_MOUNT, PASSTHROUGH_MOUNT, WILDCARD_MOUNT];
 
 fn full() -> Desired {
-    build(&valid_station(FULL_STATION, &[PLAIN_MOUNT, FULL_MOUNT]))
+    build(&valid_station(FULL_STATION, &MOUNTS))
 }
 
 fn xml(secret: &Secret) -> String {
     String::from_utf8(secret.data.as_ref().unwrap()["icecast.xml"].0.clone()).unwrap()
+}
+
+fn json(secret: &Secret, key: &str) -> serde_json::Value {
+    serde_json::from_slice(&secret.data.as_ref().unwrap()[key].0).unwrap()
 }
 
 /// Everything but the content, which has a snapshot of its own.
@@ -32,13 +48,67 @@ fn the_relays() {
 }
 
 #[test]
+fn the_ingest() {
+    assert_yaml_snapshot!(full().ingest);
+}
+
+#[test]
+fn the_ingest_of_a_station_nobody_sends_to() {
+    let ephemeral = PLAIN_STATION.replace(
+        "{title: Radio}",
+        "{title: Radio, ingest: {tape: {ephemeral: true, size: 500Mi}}}",
+    );
+    assert_yaml_snapshot!(build(&valid_station(&ephemeral, &[PLAIN_MOUNT])).ingest);
+}
+
+#[test]
 fn the_services() {
     let Desired {
         origin_service,
         listen_service,
+        source_service,
+        tape_service,
         ..
     } = full();
-    assert_yaml_snapshot!((origin_service, listen_service));
+    assert_yaml_snapshot!((origin_service, listen_service, source_service, tape_service));
+}
+
+#[test]
+fn the_configuration_of_the_ingest() {
+    let secret = full().ingest_config;
+    assert_yaml_snapshot!(frame(&secret));
+    let told = json(&secret, "ingest.json");
+    assert_yaml_snapshot!(told);
+    assert!(!told.to_string().contains(SECRET));
+    let read: ::ingest::config::Ingest = serde_json::from_value(told.clone()).unwrap();
+    assert_eq!(value(&read), told);
+}
+
+#[test]
+fn the_feeds_of_the_origin() {
+    let told = json(&full().origin_config, "feeds.json");
+    assert_yaml_snapshot!(told);
+    let read: ::ingest::config::Feeds = serde_json::from_value(told.clone()).unwrap();
+    assert_eq!(value(&read), told);
+    let without = build(&valid_station(FULL_STATION, &[PLAIN_MOUNT, FULL_MOUNT]));
+    assert!(!without.origin_config.data.unwrap().contains_key("feeds.json"));
+}
+
+/// The tokens in the configurations of readers are those the ingest knows.
+#[test]
+fn every_reader_is_let_in() {
+    let desired = full();
+    let known = json(&desired.ingest_config, "ingest.json");
+    let digest_of = |name: &str| {
+        let mut readers = known["readers"].as_array().unwrap().iter();
+        readers.find(|reader| reader["name"] == name).unwrap()["sha256"].clone()
+    };
+    let origin = json(&desired.origin_config, "feeds.json")["tape"]["token"].clone();
+    assert_eq!(digest(origin.as_str().unwrap()), digest_of("origin"));
+    let talk = crate::mount::build::build(&crate::testing::valid_mount(FULL_MOUNT)).unwrap();
+    let playout = json(&talk.config, "playout.json");
+    let token = playout["tape"]["token"].as_str().unwrap();
+    assert_eq!(digest(token), digest_of("playout/talk"));
 }
 
 #[test]
@@ -81,20 +151,34 @@ fn every_name() {
     let desired = full();
     let mut names = Vec::new();
     let mut add = |kind: &str, name: String| names.push(format!("{kind} {name}"));
-    for access in [&desired.origin_access, &desired.relay_access] {
+    for access in [
+        &desired.origin_access,
+        &desired.relay_access,
+        &desired.ingest_access,
+    ] {
         add("ServiceAccount", access.service_account.name_any());
         add("Role", access.role.name_any());
         add("RoleBinding", access.binding.name_any());
     }
-    for secret in [&desired.origin_config, &desired.relay_config] {
+    for secret in [
+        &desired.origin_config,
+        &desired.relay_config,
+        &desired.ingest_config,
+    ] {
         add("Secret", secret.name_any());
     }
-    for service in [&desired.origin_service, &desired.listen_service] {
+    for service in [
+        &desired.origin_service,
+        &desired.listen_service,
+        &desired.source_service,
+        &desired.tape_service,
+    ] {
         add("Service", service.name_any());
     }
     for deployment in [&desired.origin, &desired.relay] {
         add("Deployment", deployment.name_any());
     }
+    add("StatefulSet", desired.ingest.name_any());
     assert_snapshot!(names.join("\n"));
 }
 
@@ -105,12 +189,19 @@ fn every_child_is_owned_and_labelled() {
         desired.origin_access.service_account.meta(),
         desired.origin_access.role.meta(),
         desired.origin_access.binding.meta(),
+        desired.ingest_access.service_account.meta(),
+        desired.ingest_access.role.meta(),
+        desired.ingest_access.binding.meta(),
         desired.origin_config.meta(),
         desired.relay_config.meta(),
+        desired.ingest_config.meta(),
         desired.origin_service.meta(),
         desired.listen_service.meta(),
+        desired.source_service.meta(),
+        desired.tape_service.meta(),
         desired.origin.meta(),
         desired.relay.meta(),
+        desired.ingest.meta(),
     ];
     for meta in metas {
         let owner = &meta.owner_references.as_ref().unwrap()[0];
@@ -129,7 +220,8 @@ fn every_child_is_owned_and_labelled() {
 #[test]
 fn only_image_and_number_of_relays_touch_the_pods() {
     let before = full();
-    let mut other = valid_station(FULL_STATION, &[]);
+    let mut other = valid_station(FULL_STATION, &[FULL_MOUNT]);
+    other.credentials.tape = crate::text::Password::random();
     other.credentials.source = crate::text::Password::random();
     other.credentials.relay = crate::text::Password::random();
     other.spec.identity.title = crate::text::Line::parse("title", "Another", 200).unwrap();
@@ -137,6 +229,8 @@ fn only_image_and_number_of_relays_touch_the_pods() {
     let after = build(&other);
     assert_eq!(value(&before.origin), value(&after.origin));
     assert_eq!(value(&before.relay), value(&after.relay));
+    assert_eq!(value(&before.ingest), value(&after.ingest));
+    assert_ne!(value(&before.ingest_config), value(&after.ingest_config));
     assert_ne!(value(&before.origin_config), value(&after.origin_config));
 
     let template = |desired: &Desired| value(&desired.relay.spec.as_ref().unwrap().template);
@@ -144,4 +238,26 @@ fn only_image_and_number_of_relays_touch_the_pods() {
     assert_ne!(template(&before), template(&plain));
     other.spec.relays = 9;
     assert_eq!(template(&before), template(&build(&other)));
+}
+
+#[test]
+fn a_new_version_of_the_ingest_is_held_back() {
+    let mut station = valid_station(FULL_STATION, &MOUNTS);
+    let mut partition = |roll: Roll| {
+        station.roll = roll;
+        let strategy = build(&station).ingest.spec.unwrap().update_strategy.unwrap();
+        strategy.rolling_update.unwrap().partition
+    };
+    assert_eq!(partition(Roll::Held(Connected::Unknown)), Some(1));
+    assert_eq!(partition(Roll::Now), Some(0));
+}
+
+/// Kubernetes appends a hash of up to 11 characters to it in a pod's label.
+#[test]
+fn names_fit_at_their_longest() {
+    let longest = "x".repeat(radio_crds::MAX_NAME_LENGTH);
+    let mut station: radio_crds::Station = yaml(PLAIN_STATION);
+    station.metadata.name = Some(longest.clone());
+    let owner = Owner::of(&station, &longest).unwrap();
+    assert!(names::ingest(&owner.name).len() + 11 <= 63);
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use radio_crds::mount::Codec;
-
 use crate::text::{HostName, Password, StreamPath};
 
 /// One Icecast server.
@@ -58,8 +56,8 @@ pub struct Relay {
     pub server: String,
     /// The path, there and here.
     pub path: StreamPath,
-    /// Titles inside the stream exist only for MP3.
-    pub codec: Codec,
+    /// Whether titles come between the bytes, as with MP3 and AAC; Ogg has them inside.
+    pub titles: bool,
     /// The relay password.
     pub password: Password,
 }

@@ -5,10 +5,8 @@ use std::{
     fmt::{self, Display, Formatter},
 };
 
-use quick_xml::escape::escape;
-use radio_crds::mount::Codec;
-
 use super::model::{Limits, Passwords, Relay, Server, Stream};
+use quick_xml::escape::escape;
 
 /// Port all our Icecast servers listen on.
 pub const PORT: u16 = 8000;
@@ -69,10 +67,7 @@ fn cors() -> Element {
 }
 
 fn relay(relay: &Relay) -> Element {
-    let titles = match relay.codec {
-        Codec::Mp3 => "1",
-        Codec::Opus => "0",
-    };
+    let titles = if relay.titles { "1" } else { "0" };
     Element::new("relay")
         .value("server", &relay.server)
         .value("port", PORT.to_string())
@@ -218,7 +213,7 @@ mod tests {
             relays: vec![Relay {
                 server: "radio-origin-0".to_owned(),
                 path: path.clone(),
-                codec: Codec::Mp3,
+                titles: true,
                 password: password("r"),
             }],
             streams: vec![Stream { path }],

@@ -1,0 +1,220 @@
+//! One long-poll for each Station's ingest, for as long as there is one. IO.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, channel::mpsc::UnboundedReceiver};
+use ingest::{config::TapeAccess, reader::Desk};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+
+use super::{Key, Order, news, seen::Changes};
+use crate::{
+    context::Context,
+    k8s::{backoff::spread, events},
+    wake::{self, Wake},
+    watch::Queues,
+};
+
+/// An ingest that answers all the time is not asked more often.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(200);
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LAST_RETRY: Duration = Duration::from_secs(15);
+
+/// Follows whom it is ordered to; ends when nobody can order any more. Dropped, it follows nobody.
+pub async fn run(context: Arc<Context>, mut orders: UnboundedReceiver<Order>, queues: Queues) {
+    let mut tasks = JoinSet::new();
+    let mut followed: HashMap<Key, AbortHandle> = HashMap::new();
+    loop {
+        tokio::select! {
+            order = orders.next() => match order {
+                Some(Order::Follow(key, access)) => {
+                    let task = follow(context.clone(), queues.clone(), key.clone(), access);
+                    if let Some(before) = followed.insert(key, tasks.spawn(task)) {
+                        before.abort();
+                    }
+                }
+                Some(Order::Leave(key)) => {
+                    if let Some(task) = followed.remove(&key) {
+                        task.abort();
+                    }
+                }
+                None => return,
+            },
+            Some(ended) = tasks.join_next() => {
+                if let Err(error) = ended && !error.is_cancelled() {
+                    tracing::error!(%error, "following an ingest broke off");
+                }
+            }
+        }
+    }
+}
+
+/// There is one pod; the address of a second one comes with it.
+async fn follow(context: Arc<Context>, queues: Queues, key: Key, access: TapeAccess) {
+    let Some(desk) = Desk::all(&access).into_iter().next() else {
+        return;
+    };
+    let (namespace, station) = (key.0.as_str(), key.1.as_str());
+    let mut after: Option<String> = None;
+    let mut failures = 0;
+    loop {
+        match desk.sessions(after.as_deref()).await {
+            Ok(answer) => {
+                if failures > 0 {
+                    tracing::info!(namespace, station, "the ingest answers again");
+                }
+                failures = 0;
+                let changes = context.sources.answered(&key, &answer);
+                for wake in wakes(&context, &key, &changes) {
+                    queues.send(wake);
+                }
+                tell_strangers(&context, &key, &changes).await;
+                after = Some(answer.version);
+                sleep(BETWEEN_ANSWERS).await;
+            }
+            Err(error) => {
+                if failures == 0 {
+                    tracing::warn!(namespace, station, %error, "the ingest does not say who is connected, it is asked again");
+                }
+                // After a restart it counts anew.
+                after = None;
+                sleep(spread(retry(failures))).await;
+                failures += 1;
+            }
+        }
+    }
+}
+
+fn retry(failures: u32) -> Duration {
+    FIRST_RETRY
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(LAST_RETRY)
+}
+
+/// A first answer concerns all Mounts: a status may still name a source that went while nobody looked.
+fn wakes(context: &Context, (namespace, station): &Key, changes: &Changes) -> Vec<Wake> {
+    let mut wakes: Vec<Wake> = Vec::new();
+    if changes.first {
+        let of_station = context.stores.mounts_of(namespace, station);
+        wakes.extend(
+            of_station
+                .iter()
+                .map(|mount| wake::mount(namespace, &mount.name_any())),
+        );
+    } else {
+        wakes.extend(changes.mounts.iter().map(|mount| wake::mount(namespace, mount)));
+    }
+    if changes.first || changes.came_or_went {
+        wakes.push(wake::station(namespace, station));
+    }
+    wakes
+}
+
+async fn tell_strangers(context: &Context, (namespace, station): &Key, changes: &Changes) {
+    let reference = ObjectRef::new(station).within(namespace);
+    let Some(stored) = context.stores.stations.get(&reference) else {
+        return;
+    };
+    let about = kube::Resource::object_ref(&*stored, &());
+    for refusal in &changes.strangers {
+        let reason = refusal.reason.as_str();
+        let object = format!("Station/{station}");
+        if context.sources.may_tell(namespace, &object, reason, refusal.at) {
+            let event = news::stranger(refusal);
+            events::tell(&context.client, &context.reporter, &event, &about).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+    use futures::channel::mpsc::unbounded;
+    use ingest::api::{RefusalReason, Sessions};
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        sources::Sources,
+        testing::{self, MockApi, PLAIN_MOUNT, PLAIN_STATION, refused, session, yaml},
+    };
+
+    /// Answers the first question, fails the second, answers the third, and never again.
+    async fn answer(State(asked): State<Arc<AtomicUsize>>) -> Result<Json<Sessions>, StatusCode> {
+        let at = Timestamp::constant(1_800_000_000, 0);
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        let sessions = match number {
+            0 => Vec::new(),
+            1 => return Err(StatusCode::INTERNAL_SERVER_ERROR),
+            2 => vec![session("talk", "studio", at)],
+            _ => std::future::pending().await,
+        };
+        Ok(Json(Sessions {
+            version: number.to_string(),
+            sessions,
+            refusals: vec![refused(None, RefusalReason::UnknownPath, at)],
+        }))
+    }
+
+    #[tokio::test]
+    async fn what_an_ingest_says_wakes_those_concerned_and_strangers_are_told() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let router = Router::new()
+            .route("/v1/sessions", get(answer))
+            .with_state(asked.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let api = MockApi::default();
+        let (stores, _writers) = testing::stores(&[yaml(PLAIN_STATION)], &[yaml(PLAIN_MOUNT)]);
+        let (sources, orders) = Sources::new(Timestamp::UNIX_EPOCH);
+        let mut context = testing::context(api.client(|asked| (201, asked.body.clone())), stores);
+        context.sources = sources;
+        let context = Arc::new(context);
+        let (stations, mut woken_stations) = unbounded();
+        let (mounts, mut woken_mounts) = unbounded();
+        let following = tokio::spawn(run(context.clone(), orders, Queues { stations, mounts }));
+
+        let key = ("city".to_owned(), "radio".to_owned());
+        let access = TapeAccess {
+            addresses: vec![address],
+            token: "t".to_owned(),
+        };
+        context.sources.follow(&key, Some(access));
+        let patience = Duration::from_secs(10);
+        let mut mount = async || {
+            let woken = tokio::time::timeout(patience, woken_mounts.next()).await;
+            woken.unwrap().unwrap().name
+        };
+        // At first all Mounts, then, after the failure, the one that has a source now.
+        assert_eq!(mount().await, "live");
+        assert_eq!(mount().await, "talk");
+        for _ in 0..2 {
+            let woken = tokio::time::timeout(patience, woken_stations.next()).await;
+            assert_eq!(woken.unwrap().unwrap().name, "radio");
+        }
+        let seen = context.sources.seen("city", "radio").unwrap();
+        assert_eq!(seen.anybody(), Some(("talk", "studio")));
+        assert_eq!(api.asked(), ["POST events"]);
+        assert_eq!(api.last_body("POST")["regarding"]["kind"], "Station");
+
+        // Left alone, the connection ends; what is dropped with the tasks says so.
+        context.sources.follow(&key, None);
+        assert_eq!(context.sources.seen("city", "radio"), None);
+        following.abort();
+        server.abort();
+    }
+
+    #[test]
+    fn retries_slow_down() {
+        assert_eq!(retry(0), FIRST_RETRY);
+        assert_eq!(retry(2), FIRST_RETRY * 4);
+        assert_eq!(retry(u32::MAX), LAST_RETRY);
+    }
+}
