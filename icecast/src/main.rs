@@ -1,6 +1,7 @@
-//! What runs in an Icecast pod beside Icecast: `watch` writes its configuration, `run` keeps it alive.
+//! What runs in an Icecast pod beside Icecast: `watch` writes its configuration and feeds it, `run` keeps it alive.
 
 mod config;
+mod feed;
 mod metrics;
 mod watch;
 

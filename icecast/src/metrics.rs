@@ -3,11 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// How the configuration does.
+/// The path of a stream that is fed from a tape.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FeedPath {
+    /// With its slash.
+    pub path: String,
+}
+
+/// How the configuration and the feeds do.
 #[derive(Clone, Default)]
 pub struct Metrics {
     /// Versions written.
@@ -16,6 +25,8 @@ pub struct Metrics {
     pub refusals: Counter,
     /// When the last was written, seconds since 1970; 0 before.
     pub last_write: Gauge<i64, AtomicI64>,
+    /// 1 while Icecast takes a source from its tape.
+    pub feeds: Family<FeedPath, Gauge>,
 }
 
 impl Metrics {
@@ -36,6 +47,11 @@ impl Metrics {
             "config_last_write_timestamp_seconds",
             "When a configuration was last written",
             self.last_write.clone(),
+        );
+        registry.register(
+            "feed_connected",
+            "1 while Icecast takes a source from its tape",
+            self.feeds.clone(),
         );
         Arc::new(registry)
     }

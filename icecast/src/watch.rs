@@ -1,4 +1,5 @@
-//! `icecast-agent watch`: brings the configuration from the Secret to the file Icecast reads. IO: API, files, health.
+//! `icecast-agent watch`: brings the configuration from the Secret to the file Icecast reads, and sources to Icecast. IO:
+//! API, files, health.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::config;
+use crate::feed::Offers;
 use crate::metrics::Metrics;
 
 /// Reloads closer than this make Icecast-KH close and open its listening sockets again and again.
@@ -42,6 +44,9 @@ pub struct Arguments {
     /// Serves /healthz, /readyz and /metrics, as soon as the file is written.
     #[arg(long, value_name = "ADDRESS")]
     health: SocketAddr,
+    /// The Icecast of this pod, for what is fed to it.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    icecast: SocketAddr,
 }
 
 /// Why `watch` ended by itself.
@@ -67,6 +72,8 @@ pub async fn watch(arguments: Arguments) -> Result<(), Failure> {
     let metrics = Metrics::default();
     let registry = metrics.register();
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let mut offers = Offers::to(arguments.icecast.to_string());
+    tokio::spawn(offers.keep_fed(&metrics));
     let mut written = Written::new(arguments.write.clone(), BETWEEN_WRITES, metrics);
     let versions = if in_cluster {
         // An earlier life of this container may have written a newer version than kubelet has mounted.
@@ -76,6 +83,9 @@ pub async fn watch(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!("KUBERNETES_SERVICE_HOST is not set; following the mounted directory alone");
         polled(arguments.mounted.clone())
     };
+    let versions = versions
+        .inspect(move |version| offers.offer(version.as_ref()))
+        .boxed();
     let addr = arguments.health;
     let health = async {
         agent::health::serve(addr, registry, Arc::new(|| Ok(())))

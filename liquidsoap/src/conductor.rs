@@ -16,7 +16,8 @@ use serde::Deserialize;
 use tokio::sync::{Notify, watch};
 
 use crate::library::{Library, Places};
-use crate::metrics::{Metrics, PlaylistName, SourceName};
+use crate::live;
+use crate::metrics::{InputName, Metrics, PlaylistName, SourceName};
 use crate::next::{self, Shared};
 use crate::programme::{Cue, Listing, Now, Source};
 use crate::settings::Settings;
@@ -195,14 +196,13 @@ impl Conductor {
     }
 
     fn show_on_air(&self, on_air: Option<&str>) {
-        for source in ["automation", "emergency", "builtin"] {
-            let shown = self.metrics.on_air.get_or_create(&SourceName {
-                source: source.to_owned(),
-            });
-            let before = shown.set(i64::from(on_air == Some(source)));
-            if before == 0 && on_air == Some(source) {
-                tracing::info!(source, "on the air");
-            }
+        let settings = self.settings.borrow();
+        let source = on_air.map(|id| match live::input_at(id, &settings.playout.inputs) {
+            Some(input) => SourceName::live(&InputName::of(input)),
+            None => SourceName::of(id),
+        });
+        if self.metrics.show_on_air(source.as_ref()) {
+            tracing::info!(source = source.map(|source| source.source), "on the air");
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use ingest::config::TapeAccess;
 use serde::{Deserialize, Serialize};
 
 /// The key of [`Playout`] in the Secret `<mount>-playout`.
 pub const PLAYOUT_KEY: &str = "playout.json";
+/// `radio.liq` has this many places for them, so that an input more or less restarts nothing.
+pub const MOST_INPUTS: usize = 8;
 
 /// Everything the playout pod of one Mount needs to know. Its `Debug` is without the password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,12 @@ pub struct Playout {
     /// What is heard when nothing else can play; absent: the audio in the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub emergency: Option<Emergency>,
+    /// Where sources connect, first has priority; at most [`MOST_INPUTS`] are heard.
+    #[serde(default)]
+    pub inputs: Vec<Input>,
+    /// Where their tapes are; absent: only playlists are heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tape: Option<TapeAccess>,
 }
 
 impl fmt::Debug for Playout {
@@ -34,6 +43,8 @@ impl fmt::Debug for Playout {
             .field("outputs", &self.outputs)
             .field("playlists", &self.playlists)
             .field("emergency", &self.emergency)
+            .field("inputs", &self.inputs)
+            .field("tape", &self.tape)
             .finish_non_exhaustive()
     }
 }
@@ -118,4 +129,14 @@ pub struct Emergency {
     pub config_map: String,
     /// Its key.
     pub key: String,
+}
+
+/// Where one source at a time may be heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    /// Unique in its Mount.
+    pub name: String,
+    /// Its path on the ingest; sessions are found by it.
+    pub path: String,
 }

@@ -11,12 +11,13 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Output;
+use crate::live::Harbor;
 
 /// The name of the file in the run directory.
 pub const FILE: &str = "radio.json";
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What `radio.liq` reads at its start. No password: Liquidsoap speaks to this pod only.
+/// What `radio.liq` reads at its start. The only password in it opens nothing outside of this pod.
 #[derive(Debug, Serialize)]
 pub struct Radio<'a> {
     /// Port that takes encoded audio.
@@ -25,6 +26,8 @@ pub struct Radio<'a> {
     pub next: u16,
     /// Port Liquidsoap listens on.
     pub control: u16,
+    /// Where it takes sources.
+    pub harbor: &'a Harbor,
     /// What to encode.
     pub outputs: &'a [Output],
 }
@@ -50,6 +53,9 @@ pub struct Addresses {
     /// Where Liquidsoap is controlled.
     #[arg(long, default_value = "127.0.0.1:8012")]
     pub control: SocketAddr,
+    /// Where Liquidsoap takes sources.
+    #[arg(long, default_value = "127.0.0.1:8013")]
+    pub harbor: SocketAddr,
 }
 
 /// How Liquidsoap is run.

@@ -3,6 +3,7 @@
 //! ```text
 //! Secret, `ConfigMap`s, volumes ──> settings, library ──> programme ──(next track?)── Liquidsoap
 //!                                                        │  conductor ──(cut, queue)──> │
+//!     tapes ─────────────────────────────────────────────> live ────(sources)──────> │
 //!                          Icecast origins <── origins <── output <── intake <──(audio)─┘
 //! ```
 
@@ -11,6 +12,7 @@ pub mod config;
 pub mod engine;
 pub mod intake;
 pub mod library;
+pub mod live;
 pub mod metrics;
 pub mod mirror;
 pub mod next;

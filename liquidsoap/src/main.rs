@@ -17,7 +17,7 @@ struct Command {
 #[derive(Subcommand)]
 enum Role {
     /// Beside Liquidsoap: takes its audio to the origins and tells it what to play.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Keeps Liquidsoap running.
     Liquidsoap(Engine),
 }

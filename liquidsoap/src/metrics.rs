@@ -10,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::config::Input;
 use crate::intake::Outputs;
 
 /// A connection that moved nothing for this long does not play.
@@ -31,11 +32,46 @@ pub struct PlaylistName {
     pub playlist: String,
 }
 
-/// The id of a source in `radio.liq`.
+/// An input's name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct InputName {
+    /// The name.
+    pub input: String,
+}
+
+impl InputName {
+    /// The name of this input.
+    #[must_use]
+    pub fn of(input: &Input) -> Self {
+        Self {
+            input: input.name.clone(),
+        }
+    }
+}
+
+/// What may be heard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct SourceName {
-    /// `automation`, `emergency` or `builtin`.
+    /// `automation`, `emergency`, `builtin`, or `live/` and the name of an input.
     pub source: String,
+}
+
+impl SourceName {
+    /// One of those that every Mount has.
+    #[must_use]
+    pub fn of(source: &str) -> Self {
+        Self {
+            source: source.to_owned(),
+        }
+    }
+
+    /// An input.
+    #[must_use]
+    pub fn live(input: &InputName) -> Self {
+        Self {
+            source: format!("live/{}", input.input),
+        }
+    }
 }
 
 /// Every series of the agent. Clones share them.
@@ -53,11 +89,14 @@ pub struct Metrics {
     pub tracks: Family<PlaylistName, Gauge>,
     /// Tracks that did not decode.
     pub undecodable: Counter,
+    /// 1 while Liquidsoap takes an input's source.
+    pub input_connected: Family<InputName, Gauge>,
     /// 1 for the source that is heard.
     pub on_air: Family<SourceName, Gauge>,
     /// 1 while Liquidsoap answers.
     pub liquidsoap_up: Gauge,
     moved: Arc<Mutex<BTreeMap<Line, Instant>>>,
+    inputs: Arc<Mutex<Vec<InputName>>>,
 }
 
 impl Metrics {
@@ -87,6 +126,11 @@ impl Metrics {
             "Tracks that could not be decoded",
             self.undecodable.clone(),
         );
+        all.register(
+            "input_connected",
+            "1 while Liquidsoap takes the source of an input",
+            self.input_connected.clone(),
+        );
         all.register("on_air", "1 for the source that is heard", self.on_air.clone());
         all.register(
             "liquidsoap_up",
@@ -94,6 +138,34 @@ impl Metrics {
             self.liquidsoap_up.clone(),
         );
         all
+    }
+
+    /// Has a series for each of these inputs, and for no other.
+    pub fn show_inputs(&self, inputs: &[Input]) {
+        let mut shown = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let inputs: Vec<InputName> = inputs.iter().map(InputName::of).collect();
+        for gone in shown.iter().filter(|name| !inputs.contains(name)) {
+            self.input_connected.remove(gone);
+            self.on_air.remove(&SourceName::live(gone));
+        }
+        for name in &inputs {
+            // It begins at 0.
+            drop(self.input_connected.get_or_create(name));
+        }
+        *shown = inputs;
+    }
+
+    /// This is heard, and nothing else; `true` if it was not before.
+    pub fn show_on_air(&self, on_air: Option<&SourceName>) -> bool {
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = inputs.iter().map(SourceName::live);
+        let others = ["automation", "emergency", "builtin"].map(SourceName::of);
+        let mut news = false;
+        for source in live.chain(others) {
+            let is_heard = on_air == Some(&source);
+            news |= self.on_air.get_or_create(&source).set(is_heard.into()) == 0 && is_heard;
+        }
+        news
     }
 
     /// Bytes went out on a line.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ingest::api::Container;
 use ingest::framing::{Framer, Unit};
 use tokio::sync::{broadcast, watch};
 
@@ -67,8 +68,8 @@ impl Output {
     /// Opens the way in for a new connection, and closes it for the one before.
     pub fn feed(&self) -> Feed<'_> {
         let framer = match self.config.codec {
-            Codec::Opus => Framer::ogg(),
-            Codec::Mp3 => Framer::mp3(),
+            Codec::Opus => Framer::of(Container::Ogg),
+            Codec::Mp3 => Framer::of(Container::Mp3),
         };
         Feed {
             output: self,

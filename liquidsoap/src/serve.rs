@@ -16,6 +16,7 @@ use crate::config::Playout;
 use crate::engine::{Addresses, FILE, Radio};
 use crate::intake::{self, Outputs};
 use crate::library::{self, Places};
+use crate::live::{self, Harbor};
 use crate::metrics::Metrics;
 use crate::next::{self, Shared};
 use crate::origins;
@@ -85,7 +86,7 @@ impl Serve {
         let secret = self.secret.as_deref().unwrap_or_default();
         let settings = settings::start(cluster.clone(), secret, &self.mounted)?;
         let playout = settings.borrow().playout.clone();
-        self.write_radio_json(&playout)?;
+        let harbor = self.write_radio_json(&playout)?;
         let outputs: Outputs = Arc::new(
             playout
                 .outputs
@@ -111,6 +112,12 @@ impl Serve {
         parts.spawn(origins::feed_all(
             Arc::clone(&outputs),
             settings.clone(),
+            metrics.clone(),
+        ));
+        parts.spawn(live::feed_places(
+            settings.clone(),
+            harbor,
+            self.addresses.harbor,
             metrics.clone(),
         ));
         let conductor = Conductor {
@@ -144,22 +151,27 @@ impl Serve {
         }))
     }
 
-    fn write_radio_json(&self, playout: &Playout) -> Result<(), Error> {
+    fn write_radio_json(&self, playout: &Playout) -> Result<Harbor, Error> {
         let Addresses {
             intake,
             next,
             control,
+            harbor,
         } = self.addresses;
+        let broken = |cause| Error::RunDir {
+            at: self.run_dir.clone(),
+            cause,
+        };
+        let harbor = Harbor::open(&self.run_dir, harbor.port()).map_err(broken)?;
         let radio = Radio {
             intake: intake.port(),
             next: next.port(),
             control: control.port(),
+            harbor: &harbor,
             outputs: &playout.outputs,
         };
-        radio.write(&self.run_dir).map_err(|cause| Error::RunDir {
-            at: self.run_dir.clone(),
-            cause,
-        })
+        radio.write(&self.run_dir).map_err(broken)?;
+        Ok(harbor)
     }
 
     async fn health(

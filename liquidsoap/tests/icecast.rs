@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingest::api::Container;
 use ingest::framing::{Framer, Unit};
 use playout_agent::config::{self, Codec, Playout};
 use playout_agent::intake::{self, Outputs};
@@ -228,7 +229,10 @@ async fn a_dying_liquidsoap_is_a_gap_and_no_more() {
     };
     let playing = play(icecast.address, "hush", "/live.opus", Codec::Opus).await;
     let cut = &OPUS[..OPUS.len() - 300];
-    let (file, cut_file) = (Framer::ogg().push(OPUS), Framer::ogg().push(cut));
+    let (file, cut_file) = (
+        Framer::of(Container::Ogg).push(OPUS),
+        Framer::of(Container::Ogg).push(cut),
+    );
 
     let mut first = liquidsoap(playing.intake, "/live.opus").await;
     paced(&mut first, OPUS).await;
@@ -241,7 +245,7 @@ async fn a_dying_liquidsoap_is_a_gap_and_no_more() {
     // Icecast holds some pages back until more come.
     paced(&mut second, OPUS).await;
 
-    let mut framer = Framer::ogg();
+    let mut framer = Framer::of(Container::Ogg);
     let until_death = file.len() + cut_file.len();
     let heard = hear(&mut socket, &mut framer, until_death + file.len()).await;
     let (before, after) = heard.split_at(until_death);
@@ -253,7 +257,7 @@ async fn a_dying_liquidsoap_is_a_gap_and_no_more() {
         audio(&after[..file.len()]) == audio(&file),
         "whole pages, unchanged"
     );
-    assert_eq!(after[0].link, file[0].link, "the headers came again");
+    assert_eq!(after[0].link.headers, file[0].link.headers, "they came again");
     assert!(!Arc::ptr_eq(&after[0].link, &before[until_death - 1].link));
     assert_eq!(framer.skipped(), 0, "no half page was heard");
     assert_eq!(playing.connects(), 1, "Icecast never noticed");
@@ -274,7 +278,7 @@ async fn a_restarted_icecast_is_found_again() {
         }
     });
     let mut socket = listener(icecast.address, "/live.mp3").await;
-    hear(&mut socket, &mut Framer::mp3(), 20).await;
+    hear(&mut socket, &mut Framer::of(Container::Mp3), 20).await;
 
     icecast.process.kill().unwrap();
     icecast.process.wait().unwrap();
@@ -286,7 +290,7 @@ async fn a_restarted_icecast_is_found_again() {
         .await
         .unwrap();
     let mut socket = listener(icecast.address, "/live.mp3").await;
-    hear(&mut socket, &mut Framer::mp3(), 20).await;
+    hear(&mut socket, &mut Framer::of(Container::Mp3), 20).await;
     assert_eq!(
         playing.connects(),
         2,
@@ -320,7 +324,7 @@ async fn a_stuck_origin_stops_nobody() {
     let (mut taken, _) = stuck.accept().await.unwrap();
     taken.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.unwrap();
     let mut socket = listener(icecast.address, "/live.mp3").await;
-    let mut framer = Framer::mp3();
+    let mut framer = Framer::of(Container::Mp3);
     hear(&mut socket, &mut framer, 32).await;
     // It takes the source and then reads nothing at all, for longer than its backlog lasts.
     let sent = playing.metrics.sent.get_or_create(&stuck_line).clone();
@@ -349,7 +353,7 @@ async fn a_stuck_origin_stops_nobody() {
         head.push(taken.read_u8().await.unwrap());
     }
     let lost = playing.metrics.lost.get_or_create(&stuck_line).clone();
-    let mut late = Framer::mp3();
+    let mut late = Framer::of(Container::Mp3);
     until("the loss is counted", async || {
         hear(&mut taken, &mut late, 1).await;
         lost.get() > 0
