@@ -6,3 +6,4 @@ pub mod install;
 pub mod sound;
 pub mod steps;
 pub mod suite;
+pub mod twin;

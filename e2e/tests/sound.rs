@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::sound::{
     BareIcecast, Codec, Crowd, Cut, Dialer, Flip, GapKind, Latency, Listener, Protocol, Reason, Refused,
-    Script, Sender, Tone, Track,
+    Script, Sender, Tone, Track, play,
     wrong::{self, Wrong},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -508,6 +508,39 @@ async fn refusals_say_why() -> Result<()> {
         .err()
         .context("port 9 plays")?;
     assert!(format!("{closed:#}").contains("127.0.0.1:9"), "{closed:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_encoded_and_played_without_a_server() -> Result<()> {
+    for codec in Codec::ALL {
+        let script = Script::default().then(HZ440, ms(1000)).then(HZ880, ms(1000));
+        let sender = Sender::to("http://nowhere/").codec(codec).play(script);
+        let stream = sender.unpaced().encode().await?;
+        let played = play(codec, &stream).await?;
+        let mut tones = played.tones.clone();
+        tones.retain(|tone| *tone != Tone::Unknown);
+        tones.dedup();
+        ensure!(tones == [HZ440, HZ880], "{codec:?}: {played:?}");
+        ensure!(played.complaints.is_empty(), "{codec:?}: {}", played.complaints);
+        ensure!(
+            played.length.abs_diff(ms(2000)) < ms(100),
+            "{codec:?}: {:?}",
+            played.length
+        );
+
+        let torn = [
+            &stream[..stream.len() / 2],
+            &[0x55; 3000],
+            &stream[stream.len() / 2 + 300..],
+        ]
+        .concat();
+        let played = play(codec, &torn).await?;
+        ensure!(
+            !played.complaints.is_empty(),
+            "{codec:?}: a torn stream played well"
+        );
+    }
     Ok(())
 }
 

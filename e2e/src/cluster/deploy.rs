@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use super::studio::{self, Login};
 use super::{Places, doors, objects};
 use crate::install::command;
 use crate::steps::{Progress, Steps};
@@ -19,8 +20,9 @@ use crate::steps::{Progress, Steps};
 const OPERATOR_NAMESPACE: &str = "radio-system";
 const OPERATOR: &str = "radio-operator";
 /// The environment variables by which the operator knows its children's images, and the rooms they come from.
-const CHILDREN: [(&str, &str); 2] = [
+const CHILDREN: [(&str, &str); 3] = [
     ("RADIO_ICECAST_IMAGE", "icecast"),
+    ("RADIO_INGEST_IMAGE", "ingest"),
     ("RADIO_LIQUIDSOAP_IMAGE", "liquidsoap"),
 ];
 /// Less than a second of the example's mp3: but audio, not an error page.
@@ -61,7 +63,7 @@ impl Target {
         kubectl
     }
 
-    async fn run(&self, words: &[&str], input: &str) -> Result<String> {
+    pub(super) async fn run(&self, words: &[&str], input: &str) -> Result<String> {
         command::feed(self.kubectl().args(words), input).await
     }
 
@@ -159,15 +161,16 @@ pub async fn hear(progress: &Progress) -> Result<()> {
     }
 }
 
-/// Says where to listen and what to try.
-pub fn print_local(places: &Places, steps: &Steps) {
+/// Says where to listen, how to be the DJ, and what to try.
+pub fn print_local(places: &Places, steps: &Steps, logins: &[Login]) {
     let kubeconfig = places.kubeconfig();
     println!(
         "\nOn the air after {:.0} s:\n  http://127.0.0.1:8000/live.mp3\n  http://127.0.0.1:8000/live.opus\n\n\
-         Try next:\n  ffplay http://127.0.0.1:8000/live.opus\n  export KUBECONFIG={}\n  \
+         {}\n\nTry next:\n  ffplay http://127.0.0.1:8000/live.opus\n  export KUBECONFIG={}\n  \
          kubectl -n radio get stations,mounts,pods     # kubectl is also in {}\n  \
          kubectl -n radio edit mount live\n  make e2e        make down",
         steps.elapsed().as_secs_f32(),
+        studio::invitation(logins),
         kubeconfig.display(),
         places.visible.join("bin").display(),
     );
@@ -280,7 +283,7 @@ mod tests {
     use super::*;
 
     fn images() -> BTreeMap<&'static str, String> {
-        ["icecast", "liquidsoap", "operator"]
+        ["icecast", "ingest", "liquidsoap", "operator"]
             .into_iter()
             .map(|room| (room, format!("here/{room}:1")))
             .collect()
@@ -301,6 +304,7 @@ mod tests {
             json!([
                 { "name": "RUST_LOG", "value": "debug" },
                 { "name": "RADIO_ICECAST_IMAGE", "value": "here/icecast:1" },
+                { "name": "RADIO_INGEST_IMAGE", "value": "here/ingest:1" },
                 { "name": "RADIO_LIQUIDSOAP_IMAGE", "value": "here/liquidsoap:1" },
             ])
         );

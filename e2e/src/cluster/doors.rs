@@ -10,25 +10,35 @@ use super::netns;
 
 /// Port 8000: the example station's listeners.
 pub const LISTENERS: u16 = 8000;
+/// Port 8005: the example station's sources.
+pub const SOURCES: u16 = 8005;
 /// Port 9000: S3.
 pub const S3: u16 = 9000;
 /// The first choice for the API server.
 pub const API: u16 = 16443;
-/// The Service behind port 8000. Fixed, so that the door need not ask.
+/// The Service behind port 8000. Fixed, as the others are, so that the door need not ask.
 pub const LISTENERS_SERVICE: &str = "10.96.0.80";
+/// The Service behind port 8005.
+pub const SOURCES_SERVICE: &str = "10.96.0.85";
 
-/// The Service behind port 8000: the relays of the example station.
+/// The Services behind the ports 8000 and 8005: the relays and the ingest of the example station.
 pub fn objects() -> Vec<Value> {
-    let selector = json!({ "radio.moafunk.de/station": "example", "app.kubernetes.io/component": "relay" });
+    let service = |name: &str, address: &str, port: u16, component: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": { "name": name, "namespace": "radio" },
+            "spec": {
+                "clusterIP": address,
+                "selector": {
+                    "radio.moafunk.de/station": "example", "app.kubernetes.io/component": component,
+                },
+                "ports": [{ "name": component, "port": port, "targetPort": port, "protocol": "TCP" }],
+            },
+        })
+    };
     vec![
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "radio" } }),
-        json!({
-            "apiVersion": "v1", "kind": "Service", "metadata": { "name": "door", "namespace": "radio" },
-            "spec": {
-                "clusterIP": LISTENERS_SERVICE, "selector": selector,
-                "ports": [{ "name": "listen", "port": 8000, "targetPort": 8000, "protocol": "TCP" }],
-            },
-        }),
+        service("door", LISTENERS_SERVICE, LISTENERS, "relay"),
+        service("door-sources", SOURCES_SERVICE, SOURCES, "ingest"),
     ]
 }
 

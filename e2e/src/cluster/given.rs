@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::{Places, deploy, up};
+use super::{Places, deploy, studio, up};
 use crate::install::images::Workshop;
 use crate::install::{apt, golang, rooms};
 use crate::steps::Steps;
@@ -41,10 +41,13 @@ pub async fn up_on_given(places: &Places, steps: &Steps, kubeconfig: PathBuf) ->
     let target = deploy::Target::given(places, kubectl, kubeconfig);
     deploy::operator(&target, steps, &places.repository, &names).await?;
     deploy::example(&target, steps, &places.repository).await?;
+    let logins = studio::logins(&target, steps).await?;
     println!(
         "\nOn the air after {:.0} s. To listen at http://127.0.0.1:8000/live.mp3:\n  \
-         kubectl -n radio port-forward service/example-listen 8000",
-        steps.elapsed().as_secs_f32()
+         kubectl -n radio port-forward service/example-listen 8000\n\n{}\n  \
+         after: kubectl -n radio port-forward service/example-ingest 8005",
+        steps.elapsed().as_secs_f32(),
+        studio::invitation(&logins),
     );
     Ok(())
 }

@@ -21,6 +21,7 @@ mod remains;
 pub mod s3;
 mod serve;
 mod status;
+mod studio;
 mod up;
 pub mod verbs;
 mod volumes;
@@ -31,7 +32,7 @@ use anyhow::{Context, Result};
 
 pub use down::down;
 pub use given::up_on_given;
-pub use netns::{dial, dial_from, within};
+pub use netns::{dial, dial_from, spawn, within};
 pub use preflight::require_root;
 pub use serve::serve;
 pub use status::status;

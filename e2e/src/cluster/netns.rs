@@ -13,6 +13,8 @@ use anyhow::{Context, Result, anyhow};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
 
 /// Where `ip netns` keeps a named namespace.
 #[must_use]
@@ -40,6 +42,17 @@ pub fn within<T: Send>(path: &Path, work: impl FnOnce() -> T + Send) -> Result<T
 /// reach, whichever node is down.
 pub async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     dial_from(&path(super::CONTROL_PLANE), address).await
+}
+
+/// Starts a program inside the cluster's network.
+pub fn spawn(command: &mut Command) -> Result<Child> {
+    // The thread inside is not one of the runtime's, but the runtime has to wait for the child.
+    let runtime = Handle::current();
+    within(&path(super::CONTROL_PLANE), move || {
+        let _entered = runtime.enter();
+        command.spawn()
+    })?
+    .context("it could not be started in the cluster's network")
 }
 
 /// Connects from inside the network namespace at `path`.

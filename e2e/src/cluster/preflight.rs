@@ -32,7 +32,7 @@ pub fn check(places: &Places) -> Result<()> {
     missing.extend(memory(&fs::read_to_string("/proc/meminfo").unwrap_or_default()));
     missing.extend(disk(places));
     if !processes::is_running(&places.records(), serve::NAME) {
-        let taken = [doors::LISTENERS, doors::S3]
+        let taken = [doors::LISTENERS, doors::SOURCES, doors::S3]
             .into_iter()
             .filter(|port| !doors::is_free(*port));
         missing.extend(taken.map(|port| format!("port 127.0.0.1:{port} is taken")));

@@ -47,10 +47,12 @@ fn program(places: &Places) -> Result<PathBuf> {
 /// Keeps the doors and the volumes, until it is ended.
 pub async fn serve(places: &Places, api_port: u16) -> Result<()> {
     let listeners = Door::open(doors::LISTENERS, &format!("{}:8000", doors::LISTENERS_SERVICE)).await?;
+    let sources = Door::open(doors::SOURCES, &format!("{}:8005", doors::SOURCES_SERVICE)).await?;
     let storage = Door::open(doors::S3, s3::ADDRESS).await?;
     let api = Door::open(api_port, "127.0.0.1:6443").await?;
     tokio::join!(
         listeners.keep(),
+        sources.keep(),
         storage.keep(),
         api.keep(),
         volumes::provision(places)

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::{
     CONTROL_PLANE, NODES, Places, cgroups, control_plane, deploy, dns, doors, kubeconfig, network, node,
-    objects, pki, preflight, processes, s3, serve, volumes,
+    objects, pki, preflight, processes, s3, serve, studio, volumes,
 };
 use crate::install::golang::{self, Programs};
 use crate::install::images::{Image, Workshop};
@@ -64,7 +64,8 @@ pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
     deploy::operator(&target, steps, &places.repository, &names).await?;
     deploy::example(&target, steps, &places.repository).await?;
     steps.run("audio at 127.0.0.1:8000", deploy::hear).await?;
-    deploy::print_local(places, steps);
+    let logins = studio::logins(&target, steps).await?;
+    deploy::print_local(places, steps, &logins);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 const FIELD_MANAGER: &str = "e2e";
 
 /// Every kind the operator makes or reads: what a test lists to find children and their versions.
-pub const KINDS: [(&str, &str, &str); 11] = [
+pub const KINDS: [(&str, &str, &str); 12] = [
     ("radio.moafunk.de", "v1alpha1", "Station"),
     ("radio.moafunk.de", "v1alpha1", "Mount"),
     ("apps", "v1", "Deployment"),
@@ -20,6 +20,7 @@ pub const KINDS: [(&str, &str, &str); 11] = [
     ("", "v1", "Secret"),
     ("", "v1", "ConfigMap"),
     ("", "v1", "ServiceAccount"),
+    ("", "v1", "PersistentVolumeClaim"),
     ("", "v1", "Pod"),
     ("rbac.authorization.k8s.io", "v1", "Role"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Stage, until};
 use crate::cluster;
-use crate::sound::{Codec, Listener, Tone, Track};
+use crate::sound::{Codec, Listen, Listener, Tone, Track};
 
 /// What playlists play.
 pub const PLAYLIST: Tone = Tone::Hz(880);
@@ -45,6 +45,12 @@ pub fn mount(name: &str, station: &str) -> String {
     )
 }
 
+/// The Mount, with these inputs too.
+#[must_use]
+pub fn with_inputs(mount: &str, inputs: &str) -> String {
+    mount.replace("playlists:", &format!("inputs: {inputs}, playlists:"))
+}
+
 impl Stage {
     /// A `ConfigMap` with one track of one tone.
     pub async fn music(&self, config_map: &str, tone: Tone) -> Result<()> {
@@ -75,8 +81,22 @@ impl Stage {
 
     /// A Station `fm` with a Mount `/live` that plays [`PLAYLIST`], ready.
     pub async fn on_air(&self) -> Result<()> {
+        self.on_air_with(&mount("live", "fm")).await
+    }
+
+    /// The same, with the inputs `studio` and `mobile`.
+    pub async fn on_air_with_inputs(&self) -> Result<()> {
+        self.on_air_with(&with_inputs(
+            &mount("live", "fm"),
+            "[{name: studio}, {name: mobile}]",
+        ))
+        .await
+    }
+
+    /// A Station `fm` with this Mount `live`, ready.
+    pub async fn on_air_with(&self, live: &str) -> Result<()> {
         self.music("music", PLAYLIST).await?;
-        self.apply(&(station("fm") + &mount("live", "fm"))).await?;
+        self.apply(&(station("fm") + live)).await?;
         self.await_ready("Station", "fm", 4 * ON_AIR).await?;
         self.await_ready("Mount", "live", 4 * ON_AIR).await?;
         Ok(())
@@ -105,16 +125,29 @@ impl Stage {
 
     /// Listens to a path of a Station through its listen Service, as soon as it is there.
     pub async fn listen(&self, station: &str, path: &str, within: Duration) -> Result<Listener> {
+        let listener = self.ear(station, path, within).await?.titles().open().await;
+        listener.with_context(|| format!("{path} of {station} was not on the air within {within:?}"))
+    }
+
+    /// A listener yet to be opened, for a test that listens in its own way.
+    pub async fn ear(&self, station: &str, path: &str, within: Duration) -> Result<Listen> {
         let begin = Instant::now();
         let address = self.service(&format!("{station}-listen"), within).await?;
         let left = within.saturating_sub(begin.elapsed());
-        let listener = Listener::to(&format!("http://{address}{path}"))
+        Ok(Listener::to(&format!("http://{address}{path}"))
             .dial(dial)
-            .titles()
-            .patient(left)
-            .open()
-            .await;
-        listener.with_context(|| format!("{path} of {station} was not on the air within {within:?}"))
+            .patient(left))
+    }
+
+    /// Listeners of both encodings of the Mount `live` of `fm`; each hears the playlist.
+    pub async fn audience(&self) -> Result<Vec<Listener>> {
+        let mut listeners = Vec::new();
+        for path in ["/live.opus", "/live.mp3"] {
+            let listener = self.listen("fm", path, ON_AIR).await?;
+            listener.await_tone(PLAYLIST, ON_AIR).await?;
+            listeners.push(listener);
+        }
+        Ok(listeners)
     }
 }
 

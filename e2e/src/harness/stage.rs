@@ -11,6 +11,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
+use tokio::sync::RwLock;
 
 use super::{api, dump, until};
 
@@ -26,11 +27,36 @@ pub struct Stage {
     pub namespace: String,
 }
 
+/// Tests run side by side as long as they leave each other the operator.
+static OPERATOR: RwLock<()> = RwLock::const_new(());
+
 /// Runs a test in a namespace of its own that enforces restricted Pod Security.
 ///
 /// # Panics
 /// When the test fails, after everything about its namespace is printed.
 pub async fn play<F, Fut>(name: &str, test: F)
+where
+    F: FnOnce(Stage) -> Fut,
+    Fut: Future<Output = Result<()>> + Send + 'static,
+{
+    let _shared = OPERATOR.read().await;
+    perform(name, test).await;
+}
+
+/// As [`play`], but while no other test of this process runs: for one that takes the operator away.
+///
+/// # Panics
+/// As [`play`].
+pub async fn play_alone<F, Fut>(name: &str, test: F)
+where
+    F: FnOnce(Stage) -> Fut,
+    Fut: Future<Output = Result<()>> + Send + 'static,
+{
+    let _alone = OPERATOR.write().await;
+    perform(name, test).await;
+}
+
+async fn perform<F, Fut>(name: &str, test: F)
 where
     F: FnOnce(Stage) -> Fut,
     Fut: Future<Output = Result<()>> + Send + 'static,
@@ -207,7 +233,7 @@ impl Stage {
         Ok(versions)
     }
 
-    /// The name of the one running pod of a component (`origin`, `relay`, `playout`).
+    /// The name of the one running pod of a component (`origin`, `relay`, `playout`, `ingest`).
     pub async fn pod(&self, labels: &str) -> Result<String> {
         let running = ListParams::default()
             .labels(labels)

@@ -31,7 +31,7 @@ const LEFT_OUT: [&str; 5] = [
 ];
 
 /// What is in a room, but in no image.
-const NOT_IN_IMAGES: [&str; 6] = ["Cargo.toml", "README.md", "bin", "src", "target", "tests"];
+const NOT_IN_IMAGES: [&str; 7] = ["Cargo.toml", "README.md", "bin", "fuzz", "src", "target", "tests"];
 
 /// An image that is ready to be loaded into a node.
 #[derive(Debug, Clone, PartialEq, Eq)]

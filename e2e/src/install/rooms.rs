@@ -20,10 +20,14 @@ pub struct Room {
 }
 
 /// All rooms that become images.
-pub static ROOMS: [Room; 3] = [
+pub static ROOMS: [Room; 4] = [
     Room {
         folder: "icecast",
         package: "icecast-agent",
+    },
+    Room {
+        folder: "ingest",
+        package: "ingest",
     },
     Room {
         folder: "liquidsoap",
@@ -45,7 +49,14 @@ pub fn named(names: &[String]) -> Result<Vec<&'static Room>> {
     }
     let find = |name: &String| {
         let room = ROOMS.iter().find(|room| room.folder == name);
-        room.with_context(|| format!("there is no image {name}; there are icecast, liquidsoap and operator"))
+        let known = || {
+            ROOMS
+                .iter()
+                .map(|room| room.folder)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        room.with_context(|| format!("there is no image {name}; there are {}", known()))
     };
     names.iter().map(find).collect()
 }
@@ -136,9 +147,16 @@ mod tests {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             named(&names).map(|rooms| rooms.iter().map(|room| room.folder).collect::<Vec<_>>())
         };
-        assert_eq!(folders(&[]).unwrap(), ["icecast", "liquidsoap", "operator"]);
+        assert_eq!(
+            folders(&[]).unwrap(),
+            ["icecast", "ingest", "liquidsoap", "operator"]
+        );
         assert_eq!(folders(&["operator"]).unwrap(), ["operator"]);
-        assert!(folders(&["opertor"]).is_err());
+        let error = folders(&["opertor"]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("icecast, ingest, liquidsoap, operator"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -77,6 +77,15 @@ impl Codec {
         }
     }
 
+    pub(super) fn demuxer(self) -> &'static str {
+        match self {
+            Self::Mp3 => "mp3",
+            Self::Adts => "aac",
+            Self::Opus | Self::Vorbis | Self::OggFlac => "ogg",
+            Self::WebmOpus => "matroska",
+        }
+    }
+
     pub(super) fn encoding(self, kbps: u32) -> Vec<String> {
         let (codec, rate) = match self {
             Self::Mp3 => ("libmp3lame", Some(kbps)),

@@ -13,7 +13,7 @@ use super::byte_log::ByteLog;
 use super::dial::{Address, Dialer};
 use super::encode::{Body, Supply};
 use super::feed::{Feed, Flip, Order};
-use super::source::{self, Refused, Reply};
+use super::source::{self, Refused, Replies, Reply};
 use super::tone::Tone;
 
 /// For an order to a running feed to be carried out: encoders start slowly on a busy machine.
@@ -25,6 +25,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default)]
 pub struct Air {
     pub sent: u64,
+    pub writes: Vec<(Instant, u64)>,
     pub flips: Vec<Flip>,
     pub reply: Option<Reply>,
     pub server_closed: Option<Instant>,
@@ -34,6 +35,11 @@ pub struct Air {
 }
 
 impl Air {
+    pub fn accepted(&mut self, count: u64) {
+        self.sent += count;
+        self.writes.push((Instant::now(), self.sent));
+    }
+
     fn has_final_reply(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.status >= 200)
     }
@@ -55,6 +61,8 @@ pub enum Cut {
 pub struct Sent {
     /// Bytes the socket accepted.
     pub bytes: u64,
+    /// When it accepted bytes, and how many it had accepted then in all.
+    pub writes: Vec<(Instant, u64)>,
     /// Every flip, the first tone included.
     pub flips: Vec<Flip>,
     /// The bytes.
@@ -87,7 +95,7 @@ pub struct Granted {
     pub log: ByteLog,
     pub air: SharedAir,
     pub orders: mpsc::Sender<Order>,
-    pub read: OwnedReadHalf,
+    pub replies: Replies<OwnedReadHalf>,
     pub body: Body<OwnedWriteHalf>,
     pub supply: Supply,
     pub feed: Option<Feed>,
@@ -101,7 +109,7 @@ impl Dj {
             log,
             air,
             orders,
-            read,
+            replies,
             body,
             supply,
             feed,
@@ -111,7 +119,7 @@ impl Dj {
         let answered = body.chunked;
         Self {
             sending: spawned(tokio::spawn(send(body, supply, cut_asked, Arc::clone(&air)))),
-            watching: spawned(tokio::spawn(watch_replies(read, Arc::clone(&air)))),
+            watching: spawned(tokio::spawn(watch_replies(replies, Arc::clone(&air)))),
             _feeding: feed.map(|feed| spawned(tokio::spawn(play(feed, Arc::clone(&air))))),
             address,
             dialer,
@@ -184,6 +192,12 @@ impl Dj {
         self.air.borrow().sent
     }
 
+    /// When the socket accepted bytes, and how many it had accepted then in all.
+    #[must_use]
+    pub fn writes(&self) -> Vec<(Instant, u64)> {
+        self.air.borrow().writes.clone()
+    }
+
     /// The bytes the socket accepted.
     #[must_use]
     pub fn log(&self) -> &ByteLog {
@@ -213,6 +227,18 @@ impl Dj {
     pub async fn await_reply(&self, within: Duration) -> Result<Reply> {
         self.await_air("a reply", within, Air::has_final_reply).await?;
         self.reply().context("the reply is gone")
+    }
+
+    /// Waits for a refusal or the end, and gives the newest reply.
+    pub async fn await_last_reply(&self, within: Duration) -> Result<Reply> {
+        let is_last = |air: &Air| {
+            let refusal = air.reply.as_ref().is_some_and(|reply| reply.status >= 400);
+            refusal || air.server_closed.is_some()
+        };
+        // Who goes on was let in; the reply says so.
+        drop(self.await_air("a last reply", within, is_last).await);
+        self.reply()
+            .with_context(|| format!("there was no reply; {}", self.report()))
     }
 
     /// Waits until the server closes the connection.
@@ -268,6 +294,7 @@ impl Dj {
     fn leave_behind(self) -> Sent {
         let Air {
             sent,
+            writes,
             flips,
             reply,
             failure,
@@ -276,6 +303,7 @@ impl Dj {
         } = self.air.borrow().clone();
         Sent {
             bytes: sent,
+            writes,
             flips,
             log: self.log,
             reply,
@@ -343,10 +371,16 @@ async fn send(
     }
 }
 
-async fn watch_replies(mut read: OwnedReadHalf, air: SharedAir) {
-    // What is no HTTP says no more than an end.
-    while let Ok(Some(reply)) = source::read_reply(&mut read).await {
+async fn watch_replies(mut replies: Replies<OwnedReadHalf>, air: SharedAir) {
+    while let Ok(Some(reply)) = replies.next().await {
         air.send_modify(|air| air.reply = Some(reply));
     }
-    air.send_modify(|air| air.server_closed = Some(Instant::now()));
+    // Whoever was told yes before the audio can be told no only in the body of that yes.
+    let rest = replies.rest();
+    air.send_modify(|air| {
+        if let Some(reply) = &mut air.reply {
+            reply.body.push_str(&rest);
+        }
+        air.server_closed = Some(Instant::now());
+    });
 }

@@ -7,6 +7,7 @@
 //! the bytes, not the end of the decoding.
 //!
 //! - [`Listener`]: one listener with ears. [`Crowd`]: many without.
+//! - [`play()`] plays a whole stream at once.
 //! - [`Sender`] makes a [`Dj`]; [`wrong::knock`] speaks wrong protocols.
 //! - [`signal::Track`] writes audio files, [`BareIcecast`] is a server to compare with.
 
@@ -26,6 +27,7 @@ mod latency;
 mod listener;
 mod log;
 mod ogg;
+mod player;
 mod sender;
 mod session;
 pub mod signal;
@@ -44,6 +46,7 @@ pub use icecast::BareIcecast;
 pub use latency::Latency;
 pub use listener::{Listen, Listener};
 pub use log::{Disconnect, Gap, GapKind, Reason};
+pub use player::{Played, play};
 pub use sender::Sender;
 pub use signal::{Script, Track, file};
 pub use source::{Protocol, Refused, Reply};

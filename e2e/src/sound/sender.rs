@@ -16,7 +16,7 @@ use super::dj::{Air, Dj, Granted, SharedAir};
 use super::encode::{Body, Encoding, Supply};
 use super::feed::{Feed, Order};
 use super::signal::Script;
-use super::source::{self, Protocol, Refused, Reply};
+use super::source::{self, Protocol, Refused, Replies, Reply};
 use super::tone::Tone;
 
 /// For a server to give leave.
@@ -175,30 +175,28 @@ impl Sender {
         let mut address = Address::parse(&self.url)?;
         address.login = self.login.clone().or(address.login);
         let log = ByteLog::create(self.log_to.as_deref())?;
-        let (mut read, mut write) = address.connect(&self.dialer).await?.into_split();
+        let (read, mut write) = address.connect(&self.dialer).await?.into_split();
+        let mut replies = Replies::of(read);
         let head = self.protocol.head(&address, &self.all_headers(&address));
         write
             .write_all(head.as_bytes())
             .await
             .with_context(|| format!("{} was lost", address.shown()))?;
         let reply = if self.protocol.waits() {
-            Some(leave(&mut read, &address).await?)
+            Some(leave(&mut replies, &address).await?)
         } else {
             None
         };
-        let air = Arc::new(
-            watch::channel(Air {
-                reply,
-                ..Air::default()
-            })
-            .0,
-        );
+        let air = Arc::new(watch::Sender::new(Air {
+            reply,
+            ..Air::default()
+        }));
         let counted = Arc::clone(&air);
         let body = Body {
             socket: write,
             log: log.writer()?,
             chunked: self.protocol.is_chunked(),
-            on_sent: Box::new(move |count| counted.send_modify(|air| air.sent += count)),
+            on_sent: Box::new(move |count| counted.send_modify(|air| air.accepted(count))),
         };
         let (orders, received) = mpsc::channel(4);
         let (supply, feed) = self.supply(received, &air);
@@ -208,20 +206,41 @@ impl Sender {
             log,
             air,
             orders,
-            read,
+            replies,
             body,
             supply,
             feed,
         }))
     }
 
-    /// Tries, and gives the refusal; an error if the server granted it or was lost. For protocols that wait.
+    /// Encodes without a connection: the bytes it would send, for a script that ends.
+    pub async fn encode(self) -> Result<Vec<u8>> {
+        let log = ByteLog::create(None)?;
+        let mut body = Body {
+            socket: tokio::io::sink(),
+            log: log.writer()?,
+            chunked: false,
+            on_sent: Box::new(|_| ()),
+        };
+        let (_orders, received) = mpsc::channel(1);
+        let (supply, feed) = self.supply(received, &SharedAir::default());
+        let feeding = async {
+            match feed {
+                Some(feed) => feed.run().await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(feeding, body.send(supply))?;
+        log.read()
+    }
+
+    /// Tries, and gives the refusal, which may come after leave and the first audio; an error if there is none.
     pub async fn refused(self) -> Result<Refused> {
         match self.start().await {
             Err(error) => error.downcast::<Refused>(),
             Ok(dj) => {
-                let reply = dj.await_reply(ANSWER).await?;
-                if reply.status < 400 {
+                let reply = dj.await_last_reply(ANSWER).await?;
+                if reply.status < 400 && reply.body.is_empty() {
                     bail!("{} took the source with {}", dj.url(), reply.status);
                 }
                 Ok(Refused {
@@ -277,9 +296,9 @@ impl Sender {
 }
 
 /// The server's answer to a source that asked for leave.
-async fn leave(read: &mut OwnedReadHalf, address: &Address) -> Result<Reply> {
+async fn leave(replies: &mut Replies<OwnedReadHalf>, address: &Address) -> Result<Reply> {
     let url = address.shown();
-    let reply = tokio::time::timeout(ANSWER, source::read_reply(read))
+    let reply = tokio::time::timeout(ANSWER, replies.next())
         .await
         .with_context(|| format!("{url} did not give leave for {ANSWER:?}"))??
         .with_context(|| format!("{url} closed the connection instead of answering the source"))?;

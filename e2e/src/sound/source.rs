@@ -146,37 +146,88 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Reads one reply; `None` if the connection ended (by FIN or RST) before one.
-pub(super) async fn read_reply(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Reply>> {
-    let mut seen = Vec::new();
-    let end = loop {
-        if let Some(at) = seen.windows(4).position(|piece| piece == b"\r\n\r\n") {
-            break at + 4;
+/// What a server says on one connection, reply after reply.
+pub(super) struct Replies<R> {
+    stream: R,
+    seen: Vec<u8>,
+    /// Whether the connection ended by a reset.
+    pub reset: bool,
+}
+
+impl<R: AsyncRead + Unpin> Replies<R> {
+    pub fn of(stream: R) -> Self {
+        Self {
+            stream,
+            seen: Vec::new(),
+            reset: false,
         }
-        if seen.len() > LONGEST_REPLY || !read_more(stream, &mut seen).await? {
-            anyhow::ensure!(
-                seen.is_empty(),
-                "the server ended in the middle of a reply's head"
-            );
-            return Ok(None);
-        }
-    };
-    let head = String::from_utf8_lossy(&seen[..end]).into_owned();
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.get(..3)?.parse().ok());
-    let status = status.with_context(|| format!("the server's reply is no HTTP: {head:?}"))?;
-    let mut body = seen.split_off(end);
-    // Leave, and a source's 200, are followed by nothing: waiting for a body would only cost time.
-    if status >= 300 || content_length(&head).is_some() {
-        read_body(stream, &mut body, content_length(&head)).await?;
     }
-    Ok(Some(Reply {
-        status,
-        head,
-        body: String::from_utf8_lossy(&body).into_owned(),
-    }))
+
+    /// Reads one; `None` if the connection ended (by FIN or RST) before it.
+    pub async fn next(&mut self) -> Result<Option<Reply>> {
+        let end = loop {
+            if let Some(at) = self.seen.windows(4).position(|piece| piece == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if self.seen.len() > LONGEST_REPLY || !self.read_more().await? {
+                anyhow::ensure!(
+                    self.seen.is_empty(),
+                    "the server ended in the middle of a reply's head"
+                );
+                return Ok(None);
+            }
+        };
+        let head: Vec<u8> = self.seen.drain(..end).collect();
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.get(..3)?.parse().ok());
+        let status = status.with_context(|| format!("the server's reply is no HTTP: {head:?}"))?;
+        let length = match content_length(&head) {
+            Some(length) => length.min(LONGEST_REPLY),
+            // Leave, and a source's 200, are followed by the next reply: waiting for a body would only cost time.
+            None if status < 300 => 0,
+            None => LONGEST_REPLY,
+        };
+        while self.seen.len() < length {
+            match tokio::time::timeout(QUIET, self.read_more()).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) | Err(_) => break,
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+        let body: Vec<u8> = self.seen.drain(..length.min(self.seen.len())).collect();
+        Ok(Some(Reply {
+            status,
+            head,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }))
+    }
+
+    /// What came and is no reply: the body of a 200 that was said before there was one.
+    pub fn rest(&self) -> String {
+        String::from_utf8_lossy(&self.seen).into_owned()
+    }
+
+    /// Waits for the end of the connection.
+    pub async fn end(&mut self) -> Result<()> {
+        while self.read_more().await? {
+            self.seen.clear();
+        }
+        Ok(())
+    }
+
+    async fn read_more(&mut self) -> Result<bool> {
+        match self.stream.read_buf(&mut self.seen).await {
+            Ok(count) => Ok(count > 0),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                self.reset = true;
+                Ok(false)
+            }
+            Err(error) => Err(error).context("the server's reply cannot be read"),
+        }
+    }
 }
 
 fn content_length(head: &str) -> Option<usize> {
@@ -187,29 +238,6 @@ fn content_length(head: &str) -> Option<usize> {
         .trim()
         .parse()
         .ok()
-}
-
-async fn read_body(
-    stream: &mut (impl AsyncRead + Unpin),
-    body: &mut Vec<u8>,
-    length: Option<usize>,
-) -> Result<()> {
-    while body.len() < length.unwrap_or(LONGEST_REPLY).min(LONGEST_REPLY) {
-        match tokio::time::timeout(QUIET, read_more(stream, body)).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) | Err(_) => break,
-            Ok(Err(error)) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-async fn read_more(stream: &mut (impl AsyncRead + Unpin), seen: &mut Vec<u8>) -> Result<bool> {
-    match stream.read_buf(seen).await {
-        Ok(count) => Ok(count > 0),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
-        Err(error) => Err(error).context("the server's reply cannot be read"),
-    }
 }
 
 /// One GET with a login, for `/admin/metadata`.
@@ -228,7 +256,7 @@ pub(super) async fn admin(dialer: &Dialer, address: &Address, path: &str) -> Res
         .write_all(head.as_bytes())
         .await
         .with_context(|| format!("{} was lost", address.authority()))?;
-    let reply = read_reply(&mut stream).await?;
+    let reply = Replies::of(stream).next().await?;
     reply.with_context(|| format!("{} closed instead of answering {path}", address.authority()))
 }
 
@@ -280,16 +308,23 @@ mod tests {
 
     #[tokio::test]
     async fn replies_are_read_with_what_follows() {
-        let read = async |text: &str| read_reply(&mut text.as_bytes()).await;
+        let read = async |text: &str| Replies::of(text.as_bytes()).next().await;
         let leave = read("HTTP/1.1 100 Continue\r\n\r\n").await.unwrap().unwrap();
         assert_eq!((leave.status, leave.body.as_str()), (100, ""));
         let refusal = read("HTTP/1.0 403 No\r\ncontent-LENGTH: 4\r\n\r\nbusyXX")
             .await
             .unwrap()
             .unwrap();
-        assert_eq!((refusal.status, &refusal.body[..4]), (403, "busy"));
+        assert_eq!((refusal.status, refusal.body.as_str()), (403, "busy"));
         let bare = read("HTTP/1.0 401\r\n\r\nwho?").await.unwrap().unwrap();
         assert_eq!((bare.status, bare.body.as_str()), (401, "who?"));
+        let mut two = Replies::of(&b"HTTP/1.0 200 OK\r\n\r\nHTTP/1.0 415 Not this\r\n\r\nnoise"[..]);
+        assert_eq!(two.next().await.unwrap().unwrap().status, 200);
+        assert_eq!(two.next().await.unwrap().unwrap().body, "noise");
+        let mut late = Replies::of(&b"HTTP/1.0 200 OK\r\n\r\nNot this\n"[..]);
+        assert_eq!(late.next().await.unwrap().unwrap().status, 200);
+        assert!(late.next().await.is_err());
+        assert_eq!(late.rest(), "Not this\n");
         assert_eq!(read("").await.unwrap(), None);
         assert!(read("SSH-2.0-x\r\n\r\n").await.is_err());
         assert!(read("HTTP/1.0 200 O").await.is_err());

@@ -1,15 +1,14 @@
 //! Speaks to a source port as nobody should, and tells how the server took it.
 
-use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
 use super::dial::{Address, Dialer};
-use super::source::{self, Protocol, Reply};
+use super::source::{self, Protocol, Replies, Reply};
 
 /// A way to be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub enum Wrong {
 /// How it was taken.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// What the server replied, if it did.
+    /// The last that the server replied, if it did.
     pub reply: Option<Reply>,
     /// How long after the connection the server closed it; `None` if it still stood when patience ended.
     pub closed_after: Option<Duration>,
@@ -47,7 +46,8 @@ pub struct Verdict {
 pub async fn knock(dialer: &Dialer, url: &str, wrong: &Wrong, patience: Duration) -> Result<Verdict> {
     let address = Address::parse(url)?;
     let began = Instant::now();
-    let (mut read, write) = address.connect(dialer).await?.into_split();
+    let (read, write) = address.connect(dialer).await?.into_split();
+    let mut replies = Replies::of(read);
     let talking = tokio::spawn(talk(write, address, wrong.clone()));
     let mut verdict = Verdict {
         reply: None,
@@ -55,21 +55,15 @@ pub async fn knock(dialer: &Dialer, url: &str, wrong: &Wrong, patience: Duration
         reset: false,
     };
     let watching = async {
+        while let Ok(Some(reply)) = replies.next().await {
+            verdict.reply = Some(reply);
+        }
+        if let Some(reply) = &mut verdict.reply {
+            reply.body.push_str(&replies.rest());
+        }
         // What is not HTTP is still an answer of a kind; only its end is of interest.
-        if let Ok(reply) = source::read_reply(&mut read).await {
-            verdict.reply = reply;
-        }
-        let mut rest = [0; 1024];
-        loop {
-            match read.read(&mut rest).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    verdict.reset = error.kind() == ErrorKind::ConnectionReset;
-                    break;
-                }
-            }
-        }
+        drop(replies.end().await);
+        verdict.reset = replies.reset;
         verdict.closed_after = Some(began.elapsed());
     };
     // Patience that ends is a result like any other.

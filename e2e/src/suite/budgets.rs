@@ -11,7 +11,13 @@ pub struct Area {
 }
 
 /// Every area that has tests.
-pub const AREAS: [Area; 1] = [Area {
-    prefix: "ground_",
-    budget: Duration::from_mins(3),
-}];
+pub const AREAS: [Area; 2] = [
+    Area {
+        prefix: "ground_",
+        budget: Duration::from_mins(3),
+    },
+    Area {
+        prefix: "tape_",
+        budget: Duration::from_mins(3),
+    },
+];

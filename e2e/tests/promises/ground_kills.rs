@@ -15,7 +15,7 @@ const BACK: Duration = Duration::from_secs(5);
 async fn ground_operator_killed_changes_nothing_for_listeners() {
     play("operator", |stage| async move {
         stage.on_air().await?;
-        let listeners = listeners(&stage).await?;
+        let listeners = stage.audience().await?;
         let operator = Stage {
             namespace: "radio-system".to_owned(),
             ..stage.clone()
@@ -52,7 +52,7 @@ async fn ground_operator_killed_changes_nothing_for_listeners() {
 async fn ground_liquidsoap_killed_keeps_every_listener() {
     play("liquidsoap", |stage| async move {
         stage.on_air().await?;
-        let listeners = listeners(&stage).await?;
+        let listeners = stage.audience().await?;
         let pod = stage.pod("app.kubernetes.io/component=playout").await?;
         for round in 1..=3 {
             let killed = Instant::now();
@@ -98,14 +98,4 @@ async fn silence_then_music(listener: &Listener, killed: Instant, round: u32) ->
         listener.report()
     );
     Ok(())
-}
-
-async fn listeners(stage: &Stage) -> Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    for path in ["/live.opus", "/live.mp3"] {
-        let listener = stage.listen("fm", path, ON_AIR).await?;
-        listener.await_tone(PLAYLIST, ON_AIR).await?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use e2e::cluster::verbs;
 use e2e::harness::radio::{ON_AIR, PLAYLIST};
-use e2e::harness::{Stage, play, until};
+use e2e::harness::{Stage, is_full, play, until};
 use e2e::sound::GapKind;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
@@ -16,7 +16,7 @@ const BACK: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ground_nodes_are_killed_stopped_partitioned_and_return() {
-    if std::env::var_os("RADIO_FULL").is_none() {
+    if !is_full() {
         println!(
             "not run here: losing nodes disturbs the other tests; `make e2e-full T=ground_nodes` runs it"
         );

@@ -110,9 +110,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 100Mi}}}
 
 /// Where the local cluster keeps the claim's files on this host.
 async fn folder(stage: &Stage) -> Result<PathBuf> {
-    let claims =
-        e2e::harness::api::dynamic(&stage.client, &stage.namespace, "", "v1", "PersistentVolumeClaim");
-    let claim = claims.get("music").await?;
+    let claim = stage.kind("PersistentVolumeClaim").get("music").await?;
     let volume = claim
         .data
         .pointer("/spec/volumeName")
