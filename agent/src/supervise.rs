@@ -27,6 +27,8 @@ const STILLBORN: Duration = Duration::from_secs(2);
 const GROWN: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Who was killed from outside may be fit to run: a listener should not wait for it any longer than this.
+const LONGEST_PAUSE_KILLED: Duration = Duration::from_secs(1);
 /// What a shell answers for a program that is not there.
 const NOT_FOUND: u8 = 127;
 
@@ -57,16 +59,22 @@ pub async fn keep_alive(child: Child) -> ExitCode {
     let mut restarts = Restarts::default();
     loop {
         let started = Instant::now();
+        let mut longest = LONGEST_PAUSE;
         let died = match life(&child, &mut heard, watched.as_mut()).await {
             Ok(Life::Stopped(code)) => return code,
-            Ok(Life::Died(how)) => how,
+            Ok(Life::Died(how)) => {
+                if how.was_killed() {
+                    longest = LONGEST_PAUSE_KILLED;
+                }
+                how.to_string()
+            }
             Err(failure) if never_starts(&failure) => {
                 tracing::error!(program = %child.program.display(), %failure, "cannot be run; check the image");
                 return ExitCode::from(NOT_FOUND);
             }
             Err(failure) => format!("could not be started: {failure}"),
         };
-        let pause = restarts.pause_after(started.elapsed());
+        let pause = restarts.pause_after(started.elapsed()).min(longest);
         tracing::error!(program = %child.program.display(), lived = ?started.elapsed(), again_in = ?pause, "{died}");
         tokio::select! {
             () = sleep(pause) => {}
@@ -78,8 +86,8 @@ pub async fn keep_alive(child: Child) -> ExitCode {
 enum Life {
     /// It ended as it was asked to.
     Stopped(ExitCode),
-    /// It ended by itself; how, for the log.
-    Died(String),
+    /// It ended, and nobody had asked it to.
+    Died(End),
 }
 
 async fn life(child: &Child, heard: &mut Heard, mut watched: Option<&mut Watched>) -> io::Result<Life> {
@@ -97,7 +105,7 @@ async fn life(child: &Child, heard: &mut Heard, mut watched: Option<&mut Watched
         tokio::select! {
             _ = heard.deaths.recv() => match bury(pid) {
                 Some(how) if stopping => return Ok(Life::Stopped(how.exit_code())),
-                Some(how) => return Ok(Life::Died(how.to_string())),
+                Some(how) => return Ok(Life::Died(how)),
                 None => {}
             },
             asked = heard.stop.next() => {
@@ -161,6 +169,10 @@ impl End {
         let exit = how.exit_status().map(Self::Exit);
         exit.or_else(|| how.terminating_signal().map(Self::Signal))
             .unwrap_or(Self::Unknown)
+    }
+
+    fn was_killed(&self) -> bool {
+        matches!(self, Self::Signal(signal) if *signal == Signal::KILL.as_raw())
     }
 
     fn exit_code(&self) -> ExitCode {

@@ -128,6 +128,26 @@ fn a_killed_program_is_back_at_once_and_a_stopped_one_ends_with_its_own_code() {
 }
 
 #[test]
+fn a_program_killed_again_and_again_is_back_within_a_second_or_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut supervised = Supervised::start(dir.path(), PROGRAM, None);
+    // Without the limit the pauses would be 0, 0.25, 0.5, 1, 2, 4 s.
+    for kills in 1..=6 {
+        let alive = supervised.await_starts(kills);
+        let killed = Instant::now();
+        kill_process(alive, Signal::KILL).unwrap();
+        supervised.await_starts(kills + 1);
+        assert!(
+            killed.elapsed() < Duration::from_millis(1800),
+            "kill {kills}: {:?}",
+            killed.elapsed()
+        );
+    }
+    supervised.signal(Signal::TERM);
+    assert_eq!(supervised.await_end().code(), Some(7));
+}
+
+#[test]
 fn sigint_is_passed_on_and_death_by_a_signal_is_told_as_a_shell_tells_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut polite = Supervised::start(dir.path(), PROGRAM, None);
