@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -22,6 +22,11 @@ const CARGO_DENY: &str = "0.20.2";
 const AT_ONCE: &str = "2";
 /// Some of the full extent take nodes away.
 const ONE_BY_ONE: &str = "1";
+
+/// What strangers send is parsed by these; `ingest/fuzz` has a target for each.
+const FUZZED: [&str; 8] = ["ogg", "mp3", "adts", "webm", "sniff", "repage", "head", "chunked"];
+/// Pinned, for the same report from the same corpus.
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// What `make up` may take when there is nothing to do.
 const AGAIN: Duration = Duration::from_secs(20);
@@ -109,7 +114,12 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
         } else {
             area.prefix
         };
-        let mut tests = cargo(&["test", "--workspace", "--test", "promises", "--", filter]);
+        let mut tests = cargo(&["test", "--workspace", "--test", "promises"]);
+        if extent == Extent::Full {
+            // Promises of single processes; one of each row is among the unit tests.
+            tests.args(["--test", "tape"]);
+        }
+        tests.args(["--", filter]);
         let at_once = if extent == Extent::Full {
             ONE_BY_ONE
         } else {
@@ -121,6 +131,27 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
         }
         let budget = (extent == Extent::Representative).then_some(area.budget);
         table.run(&format!("end to end: {filter}"), budget, &mut tests);
+    }
+    if extent == Extent::Full && "tape_fuzz".starts_with(name) {
+        fuzz(table);
+    }
+}
+
+/// A minute of each target; `ingest/fuzz/run.sh TARGET SECONDS` does more.
+fn fuzz(table: &mut Table) {
+    let Some(bin) = tool(table, "cargo-fuzz", CARGO_FUZZ) else {
+        return;
+    };
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = [bin].into_iter().chain(env::split_paths(&path));
+    let Ok(path) = env::join_paths(folders) else {
+        return;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ingest/fuzz/run.sh");
+    for target in FUZZED {
+        let mut fuzz = Command::new(&script);
+        fuzz.args([target, "60"]).env("PATH", &path);
+        table.run(&format!("fuzz: {target}"), None, &mut fuzz);
     }
 }
 
@@ -153,29 +184,31 @@ fn killed_half_way() -> Result<()> {
 }
 
 fn dependencies(table: &mut Table) -> bool {
-    let root = match cache::folder() {
-        Ok(folder) => folder.join("tools"),
-        Err(error) => return table.call("cargo-deny", || Err(error)),
-    };
-    let tool = root.join("bin/cargo-deny");
-    let installed = tool.exists() || {
-        let mut install = cargo(&[
-            "install",
-            "cargo-deny",
-            "--locked",
-            "--no-default-features",
-            "--quiet",
-        ]);
-        install.args(["--version", CARGO_DENY, "--root"]).arg(&root);
-        table.run("install cargo-deny", None, &mut install)
-    };
-    if !installed {
+    let Some(bin) = tool(table, "cargo-deny", CARGO_DENY) else {
         return false;
-    }
+    };
     println!("not run here: cargo-deny's advisories (their database lives on a git host)");
-    let mut deny = Command::new(tool);
+    let mut deny = Command::new(bin.join("cargo-deny"));
     deny.args(["--log-level", "error", "check", "bans", "licenses", "sources"]);
     table.run("cargo-deny", None, &mut deny)
+}
+
+/// The folder of a program that cargo installs, once.
+fn tool(table: &mut Table, name: &str, version: &str) -> Option<PathBuf> {
+    let root = match cache::folder() {
+        Ok(folder) => folder.join("tools"),
+        Err(error) => {
+            table.call(name, || Err(error));
+            return None;
+        }
+    };
+    let bin = root.join("bin");
+    let installed = bin.join(name).exists() || {
+        let mut install = cargo(&["install", name, "--locked", "--no-default-features", "--quiet"]);
+        install.args(["--version", version, "--root"]).arg(&root);
+        table.run(&format!("install {name}"), None, &mut install)
+    };
+    installed.then_some(bin)
 }
 
 fn cargo(args: &[&str]) -> Command {

@@ -70,14 +70,15 @@ pub async fn chain(name: &'static str, codecs: [Codec; 3], each: Duration) -> Re
 
 /// Everything that the tape takes.
 pub async fn all(each: Duration) -> Result<Vec<Stream>> {
-    let plain = try_join_all([
-        stream("mp3", Codec::Mp3, each),
-        stream("adts", Codec::Adts, each),
-        stream("opus", Codec::Opus, each),
-        stream("vorbis", Codec::Vorbis, each),
-        stream("flac", Codec::OggFlac, each),
-        stream("webm", Codec::WebmOpus, each),
-    ]);
+    let codecs = [
+        ("mp3", Codec::Mp3),
+        ("adts", Codec::Adts),
+        ("opus", Codec::Opus),
+        ("vorbis", Codec::Vorbis),
+        ("flac", Codec::OggFlac),
+        ("webm", Codec::WebmOpus),
+    ];
+    let plain = try_join_all(codecs.map(|(name, codec)| Box::pin(stream(name, codec, each))));
     let (mut streams, chain) = tokio::try_join!(plain, chain("chain", [Codec::Opus; 3], each))?;
     streams.push(chain);
     Ok(streams)

@@ -74,8 +74,7 @@ fn path(input: &str) -> String {
 fn digest(secret: &str) -> String {
     Sha256::digest(secret)
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
 /// Runs a test beside others.
@@ -229,9 +228,10 @@ impl Ingest {
         kill_process(pid, Signal::STOP)?;
         until("the ingest to be frozen", SOON, || async {
             let threads = threads(pid).map_err(|error| format!("{error:#}"))?;
-            match threads.iter().all(|state| *state == 'T') {
-                true => Ok(()),
-                false => Err(format!("{threads:?}")),
+            if threads.iter().all(|state| *state == 'T') {
+                Ok(())
+            } else {
+                Err(format!("{threads:?}"))
             }
         })
         .await?;
@@ -297,9 +297,6 @@ async fn program() -> Result<&'static PathBuf> {
     static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
     PROGRAM
         .get_or_try_init(|| async {
-            if let Some(p) = std::env::var_os("G_INGEST") {
-                return Ok(PathBuf::from(p));
-            } // XXX
             let mut cargo = Command::from(command::cargo());
             // As the rest of the suite builds it, or cargo would choose other features and build all again.
             cargo.args(["build", "--quiet", "--workspace", "--bin", "ingest"]);

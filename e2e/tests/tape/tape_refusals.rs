@@ -58,7 +58,7 @@ async fn by_status(ingest: &Ingest) -> Result<Vec<Told>> {
     use RefusalReason::{Taken, Unauthorized, UnknownPath, UnsupportedFormat};
     let anybody = || Sender::to(&ingest.source_url("/live/studio"));
     let mp3 = streams::stream("opus", Codec::Mp3, Duration::from_secs(1)).await?;
-    let wave = e2e::sound::signal::wav(&[0; 48_000]);
+    let wave = e2e::sound::signal::wav(&vec![0; 48_000]);
     let by_source = |sender: Sender| sender.protocol(Protocol::SourceIce);
     let unasked = |sender: Sender| {
         sender.protocol(Protocol::Put {
