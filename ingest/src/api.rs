@@ -104,7 +104,7 @@ impl Container {
 pub struct Refusal {
     /// Counts up for the life of the process.
     pub number: u64,
-    /// When it last happened.
+    /// When. The same again is listed once a minute.
     pub at: Timestamp,
     /// Where it wanted to; no longer than 200 characters, none of them a control character.
     pub path: String,
@@ -190,7 +190,7 @@ pub enum Line {
         at: u64,
         /// Wall clock.
         t: Timestamp,
-        /// One line, no longer than 500 characters.
+        /// One line, no longer than 500 characters; empty: none any longer.
         title: String,
     },
     /// From here on it is heard there.

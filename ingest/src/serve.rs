@@ -91,6 +91,9 @@ pub enum Error {
     /// It ended.
     #[error("the thread for sources broke off")]
     Door,
+    /// The thread that syncs the tapes and makes room on them.
+    #[error("the thread that keeps the tapes broke off")]
+    Keeper,
     /// A part that runs for ever did not.
     #[error("a part of the ingest broke off: {0}")]
     Broken(#[from] JoinError),
@@ -118,7 +121,7 @@ impl Serve {
         let mut asked_to_end = Ending::new().map_err(Error::Signals)?;
         let config = self.config().await?;
         let tapes = self.open_tapes().await?;
-        let keeper = tape::keep(&tapes, config.clone()).map_err(|cause| self.tapes_failed(cause))?;
+        let mut keeper = tape::keep(&tapes, config.clone()).map_err(|cause| self.tapes_failed(cause))?;
         let (sources, readers) = (bind(self.sources).await?, bind(self.readers).await?);
         tracing::info!(
             sources = %address_of(&sources, self.sources),
@@ -139,6 +142,7 @@ impl Serve {
         let broken = tokio::select! {
             () = asked_to_end.asked() => None,
             _ = &mut door => Some(Error::Door),
+            () = keeper.died() => Some(Error::Keeper),
             ended = &mut desk => Some(match ended {
                 Ok(ended) => listen_failed(self.readers, ended.err()),
                 Err(broken) => Error::Broken(broken),

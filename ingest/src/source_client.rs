@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// server that only hangs has given up the source by then too (Icecast's own `source-timeout` is 10 s).
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: u64 = 16 * 1024;
+/// Percent-encoded. Icecast reads heads of 4 KiB.
+const LONGEST_TITLE: usize = 1024;
 
 /// Where a stream goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +148,7 @@ pub async fn set_title(target: &Target, who: &Credentials, title: &str) -> Resul
     let path = format!(
         "/admin/metadata?mode=updinfo&mount={}&charset=UTF-8&song={}",
         percent_encoded(&target.mount),
-        percent_encoded(title)
+        percent_encoded(cut(title))
     );
     let (_, answer) = ask(target, head("GET", &path, &target.address, who)).await?;
     answer.accepted(target)
@@ -171,6 +173,16 @@ fn field(head: &mut String, name: &str, value: &str) {
     // A line break in a value would begin a header of the author's choice.
     head.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
     head.push_str("\r\n");
+}
+
+/// As much of a title as fits a request's line: other scripts take up to nine bytes for a letter.
+fn cut(title: &str) -> &str {
+    let mut length = 0;
+    let too_long = title.char_indices().find(|&(at, c)| {
+        length += percent_encoded(&title[at..at + c.len_utf8()]).len();
+        length > LONGEST_TITLE
+    });
+    too_long.map_or(title, |(at, _)| &title[..at])
 }
 
 pub(crate) fn percent_encoded(text: &str) -> String {

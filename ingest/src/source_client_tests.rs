@@ -153,3 +153,15 @@ async fn titles_arrive_whole() {
 fn passwords_are_not_shown() {
     assert_eq!(format!("{:?}", who()), r#"Credentials { user: "source", .. }"#);
 }
+
+#[tokio::test]
+async fn a_title_fits_the_request() {
+    let (target, asked) = server("HTTP/1.0 200 OK\r\n\r\n").await;
+    set_title(&target, &who(), &"🎧".repeat(500)).await.unwrap();
+    let asked = asked.await.unwrap();
+    let (_, song) = asked.lines().next().unwrap().split_once("song=").unwrap();
+    let song = song.trim_end_matches(" HTTP/1.1");
+    assert_eq!(song, "%F0%9F%8E%A7".repeat(85), "whole letters only");
+    assert_eq!(cut(&"a".repeat(2000)).len(), 1024);
+    assert_eq!((cut("Ärger"), cut("")), ("Ärger", ""));
+}

@@ -317,6 +317,8 @@ pub struct Asked {
     pub method: String,
     /// Without query.
     pub path: String,
+    /// Which form of the answer is asked for.
+    pub accept: String,
     /// Null for GET.
     pub body: Value,
 }
@@ -340,6 +342,9 @@ impl MockApi {
                 let request = Asked {
                     method: parts.method.to_string(),
                     path: parts.uri.path().to_owned(),
+                    accept: parts.headers.get("accept").map_or_else(String::new, |accept| {
+                        String::from_utf8_lossy(accept.as_bytes()).into_owned()
+                    }),
                     body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
                 };
                 let (code, body) = answer(&request);
@@ -355,9 +360,15 @@ impl MockApi {
 
     /// `METHOD last-part-of-the-path` of each request so far.
     pub fn asked(&self) -> Vec<String> {
+        self.asked_with("")
+    }
+
+    /// The same, of requests for this form of the answer.
+    pub fn asked_with(&self, accept: &str) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
         asked
             .iter()
+            .filter(|asked| asked.accept.contains(accept))
             .map(|asked| format!("{} {}", asked.method, last(&asked.path)))
             .collect()
     }

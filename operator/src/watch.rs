@@ -323,9 +323,11 @@ fn digest<T: Hash>(value: &T) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use futures::channel::mpsc::unbounded;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
     use super::*;
+    use crate::testing::{MockApi, refusal};
 
     fn copied() -> Copied<ConfigMap> {
         let (reader, writer) = store();
@@ -376,6 +378,44 @@ mod tests {
         assert_eq!(
             names(&copy.take(Event::Apply(config_map("a", "2")), version)),
             ["a"]
+        );
+    }
+
+    #[tokio::test]
+    async fn whole_secrets_are_never_asked_for() {
+        let api = MockApi::default();
+        let client = api.client(|_| refusal(500, "InternalError"));
+        let (stores, writers) = Stores::empty();
+        let queues = Queues {
+            stations: unbounded().0,
+            mounts: unbounded().0,
+        };
+        tokio::spawn(follow(
+            &client,
+            &Arc::new(stores),
+            writers,
+            &queues,
+            &Arc::new(Readiness::new()),
+        ));
+        let all_asked = async {
+            while api.asked().len() < 11 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(10);
+        tokio::time::timeout(patience, all_asked).await.unwrap();
+        let mut of_metadata = api.asked_with("as=PartialObjectMetadataList");
+        of_metadata.sort();
+        assert_eq!(
+            of_metadata,
+            [
+                "GET configmaps",
+                "GET rolebindings",
+                "GET roles",
+                "GET secrets",
+                "GET serviceaccounts",
+                "GET services"
+            ]
         );
     }
 

@@ -58,7 +58,7 @@ impl Tape {
 
     /// All sessions, the oldest first.
     pub async fn sessions(&self) -> Result<Vec<Session>> {
-        let answer = self.get("/v1/sessions").await?.whole().await?;
+        let answer = self.get("/v1/sessions?all=true").await?.whole().await?;
         Ok(serde_json::from_slice::<Sessions>(&answer)?.sessions)
     }
 

@@ -184,7 +184,7 @@ impl Ingest {
 
     /// All sessions, the oldest first.
     pub async fn sessions(&self) -> Result<Vec<Session>> {
-        Ok(self.desk().sessions(None).await?.sessions)
+        Ok(self.desk().all_sessions(None).await?.sessions)
     }
 
     /// Waits for the newest session of an input to be what it should.

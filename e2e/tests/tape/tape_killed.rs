@@ -242,7 +242,7 @@ impl Reader {
         let reading = tokio::spawn(async move {
             let mut readers = BTreeMap::new();
             loop {
-                let sessions = desk.sessions(None).await.map(|all| all.sessions);
+                let sessions = desk.all_sessions(None).await.map(|all| all.sessions);
                 for session in sessions.unwrap_or_default() {
                     readers.entry(session.id.clone()).or_insert_with(|| {
                         let reading = read(desk.clone(), session.id, Arc::clone(&into));

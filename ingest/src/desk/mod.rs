@@ -7,6 +7,7 @@ mod answer;
 mod connections;
 mod follow;
 mod lag;
+mod list;
 #[cfg(test)]
 mod tests;
 
@@ -14,15 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api::{Ack, FROM_HEADER, Sessions};
 use crate::config::{self, Ingest};
@@ -36,6 +38,7 @@ use lag::Lags;
 /// How long a question may stay open that nothing answers.
 const PATIENCE: Duration = Duration::from_secs(25);
 const LONGEST_ACK: usize = 4 << 10;
+const ACK_WITHIN: Duration = Duration::from_secs(5);
 const BAD_QUERY: &str =
     "The query is wrong: `from` and `join` take an offset, `join` also `live`, `follow` true or false.";
 
@@ -48,8 +51,10 @@ pub struct Desk {
 }
 
 #[derive(Deserialize)]
-struct After {
+struct Listed {
     after: Option<String>,
+    #[serde(default)]
+    all: bool,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +88,6 @@ impl Desk {
             .route("/v1/sessions/{id}/tape", get(tape))
             .route("/v1/sessions/{id}/index", get(index))
             .route("/v1/sessions/{id}/ack", post(ack))
-            .layer(DefaultBodyLimit::max(LONGEST_ACK))
             .fallback(|| async { Refused::not_found("There is nothing at this path.") })
             .method_not_allowed_fallback(|| async { Refused::method() })
             .with_state(self)
@@ -107,10 +111,10 @@ impl Desk {
     }
 
     fn version(&self, reader: &config::Reader, version: Version) -> String {
-        let (epoch, sessions) = (self.shelf.epoch(), version.sessions);
-        match reader.mounts {
-            None => format!("{epoch:x}-{sessions}-{}", version.refusals),
-            Some(_) => format!("{epoch:x}-{sessions}"),
+        let epoch = self.shelf.epoch();
+        match &reader.mounts {
+            None => format!("{epoch:x}-{}-{}", version.sessions, version.refusals),
+            Some(mounts) => format!("{epoch:x}-{:x}", self.shelf.version_of(mounts)),
         }
     }
 }
@@ -118,11 +122,11 @@ impl Desk {
 async fn sessions(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    query: Result<Query<After>, QueryRejection>,
+    query: Result<Query<Listed>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let reader = desk.reader(&headers)?;
-    let Query(After { after }) =
-        query.map_err(|_| Refused::query("The query is wrong: `after` takes a version."))?;
+    let Query(Listed { after, all }) = query
+        .map_err(|_| Refused::query("The query is wrong: `after` takes a version, `all` true or false."))?;
     let deadline = Instant::now() + PATIENCE;
     let mut changed = desk.shelf.changed();
     let version = loop {
@@ -131,12 +135,12 @@ async fn sessions(
             break version;
         }
     };
-    let all = desk.shelf.sessions();
-    let sessions = all
-        .iter()
-        .filter(|session| access::may_read(&reader, &session.about().mount))
-        .map(|session| session.describe())
-        .collect();
+    let mut sessions = desk.shelf.sessions();
+    sessions.retain(|session| access::may_read(&reader, &session.about().mount));
+    if !all {
+        sessions = list::recent(sessions, Timestamp::now());
+    }
+    let sessions = sessions.iter().map(|session| session.describe()).collect();
     let refusals = if reader.mounts.is_none() {
         desk.shelf.refusals()
     } else {
@@ -292,12 +296,15 @@ async fn ack(
     State(desk): State<Desk>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Refused> {
     let reader = desk.reader(&headers)?;
     desk.session(&reader, &id)?;
+    // Only now: nobody else has us wait for what he sends.
+    let body = timeout(ACK_WITHIN, to_bytes(body, LONGEST_ACK)).await;
     let told = body
         .ok()
+        .and_then(Result::ok)
         .and_then(|body| serde_json::from_slice::<Ack>(&body).ok());
     let ack =
         told.ok_or_else(|| Refused::query("An ack is JSON: {\"recording\": its name, \"to\": an offset}."))?;

@@ -6,17 +6,17 @@ use crate::config::{Credential, Input, Routing};
 use crate::framing::Framer;
 use crate::tape::Writer;
 use crate::tape::tests::opus;
+use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::net::SocketAddr;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 const MP3: &[u8] = include_bytes!("../framing/fixtures/tone.mp3");
 const OPUS: &[u8] = include_bytes!("../framing/fixtures/tone.opus");
@@ -73,8 +73,12 @@ async fn open() -> Open {
 
 impl Open {
     fn begin(&self, container: Container) -> Writer {
+        self.begin_at("main", container)
+    }
+
+    fn begin_at(&self, mount: &str, container: Container) -> Writer {
         let input = Input {
-            mount: "main".to_owned(),
+            mount: mount.to_owned(),
             name: "studio".to_owned(),
             path: "/live/studio".to_owned(),
             priority: 0,
@@ -162,6 +166,7 @@ const REFUSED: &str = "
     GET other T/tape?from=0 404
     GET other T/index 404
     POST other T/ack 404
+    GET main S?all=maybe 400
     GET main S/20261121T135025123Z-1f3a/tape?from=0 404
     GET main S/..%2F..%2Fetc/tape?from=0 404
     GET main / 404
@@ -219,6 +224,25 @@ async fn refuses_with_a_status_and_a_sentence() {
 }
 
 #[tokio::test]
+async fn an_ack_that_never_comes_is_not_waited_for() {
+    let open = open().await;
+    let writer = open.begin(Container::Mp3);
+    let id = writer.session().id();
+    for (token, within, status) in [("nobody", ACK_WITHIN / 2, "401"), ("main", ACK_WITHIN * 2, "400")] {
+        let mut socket = TcpStream::connect(open.addr).await.unwrap();
+        let head = format!(
+            "POST /v1/sessions/{id}/ack HTTP/1.1\r\nhost: tape\r\nauthorization: Bearer {token}\r\n\
+             content-length: 50\r\n\r\n{{"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        let read = timeout(within, socket.read_exact(&mut answer)).await;
+        read.expect(token).unwrap();
+        assert_eq!(answer, *format!("HTTP/1.1 {status}").as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn the_list_tells_each_reader_what_is_his() {
     let open = open().await;
     open.shelf.refused(Refusal {
@@ -267,6 +291,60 @@ async fn the_list_tells_each_reader_what_is_his() {
         .await
         .unwrap();
     assert_eq!(old.sessions.len(), 1);
+}
+
+#[tokio::test]
+async fn an_encoder_that_comes_and_goes_all_night_leaves_the_list_short() {
+    let open = open().await;
+    let van = open.begin_at("other", Container::Mp3);
+    let early = open.begin(Container::Ogg);
+    // Ids of one millisecond are in no order.
+    let mut connected = [van.session().id().to_owned(), early.session().id().to_owned()];
+    connected.sort();
+    let mut ids: Vec<String> = Vec::new();
+    for _ in 0..30 {
+        let writer = open.begin(Container::Mp3);
+        ids.push(writer.session().id().to_owned());
+        writer.end("left");
+    }
+    ids.sort();
+    let listed = open.sessions("operator", None).await.sessions;
+    let of = |sessions: &[crate::api::Session], ended: bool| -> Vec<String> {
+        let chosen = sessions.iter().filter(|session| session.ended.is_some() == ended);
+        chosen.map(|session| session.id.clone()).collect()
+    };
+    assert_eq!(of(&listed, true), ids[10..], "the newest, the oldest first");
+    assert_eq!(of(&listed, false), connected);
+    let whole: Sessions =
+        serde_json::from_slice(&all(open.get("/v1/sessions?all=true").await).await).unwrap();
+    assert_eq!(
+        (whole.sessions.len(), of(&whole.sessions, true)),
+        (31, ids.clone())
+    );
+
+    let later = Timestamp::now() + Duration::from_mins(15);
+    let then = list::recent(open.shelf.sessions(), later);
+    let (ended, live): (Vec<_>, Vec<_>) = then.iter().partition(|session| session.ended_at().is_some());
+    assert_eq!((live.len(), ended.len(), ended[0].id()), (2, 1, &*ids[29]));
+    van.end("left");
+    let then = list::recent(open.shelf.sessions(), later).len();
+    assert_eq!(then, 3, "of each input one that ended");
+}
+
+#[tokio::test]
+async fn a_reader_of_one_mount_is_not_woken_for_another() {
+    let open = open().await;
+    let mut writer = open.begin(Container::Mp3);
+    let version = open.sessions("main", None).await.version;
+    let wait = open.sessions("main", Some(&version));
+    tokio::pin!(wait);
+    let mut other = open.begin_at("other", Container::Mp3);
+    other.title("Not his");
+    assert!(timeout(Duration::from_millis(200), &mut wait).await.is_err());
+    writer.title("His");
+    let then = timeout(SOON, wait).await.unwrap();
+    assert_eq!(then.sessions[0].title.as_deref(), Some("His"));
+    assert_ne!(then.version, version);
 }
 
 #[tokio::test]

@@ -92,4 +92,8 @@ impl Caller {
         })
         .await;
     }
+    /// Sends as much of the last answer as goes out at once, and hangs up.
+    pub fn hang_up(self, answer: &str) {
+        let _ = self.socket.try_write(answer.as_bytes());
+    }
 }

@@ -15,18 +15,19 @@ use super::caller::Caller;
 use super::head::{Head, Method};
 use super::refusal::Refused;
 use super::seats::Seats;
+use super::strangers::{Stranger, Strangers};
 use super::{login, metadata, source};
 use crate::api::{Refusal, RefusalReason};
 use crate::config::{Credential, Ingest, Input};
 use crate::metrics::Metrics;
 use crate::tape::Shelf;
 
-/// Most connections at once, sources and all others.
+/// Most connections at once, sources and all others, without those that are being parted from.
 const MOST_CONNECTIONS: usize = 1024;
-/// Most of them that have not logged in.
+/// Most of them that have not said yet what they want.
 const MOST_STRANGERS: usize = 256;
-/// Most that are being told that there are too many.
-const MOST_TURNED_AWAY: usize = 32;
+/// Most that are being parted from at leisure; others have to make do with what goes out at once.
+const MOST_GOODBYES: usize = 256;
 /// How long sources that were asked to leave may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -38,8 +39,8 @@ pub struct Door {
     pub(super) seats: Seats,
     pub(super) metrics: Metrics,
     connections: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
-    turned_away: Arc<Semaphore>,
+    strangers: Strangers,
+    goodbyes: Semaphore,
 }
 
 impl Door {
@@ -52,8 +53,8 @@ impl Door {
             seats: Seats::default(),
             metrics,
             connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
-            strangers: Arc::new(Semaphore::new(MOST_STRANGERS)),
-            turned_away: Arc::new(Semaphore::new(MOST_TURNED_AWAY)),
+            strangers: Strangers::with_places(MOST_STRANGERS),
+            goodbyes: Semaphore::new(MOST_GOODBYES),
         })
     }
 
@@ -92,56 +93,62 @@ impl Door {
     fn open(self: &Arc<Self>, socket: TcpStream, from: IpAddr, visits: &mut JoinSet<()>) {
         // An answer is a few bytes that nobody wants to wait 40 ms for.
         let _ = socket.set_nodelay(true);
-        let mut caller = Caller::new(socket, from);
-        let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned();
-        if let (Ok(connection), Ok(stranger)) = (permit(&self.connections), permit(&self.strangers)) {
-            let door = Arc::clone(self);
-            visits.spawn(async move {
-                door.serve(caller, stranger).await;
-                drop(connection);
-            });
+        let caller = Caller::new(socket, from);
+        let door = Arc::clone(self);
+        if let Ok(connection) = Arc::clone(&self.connections).try_acquire_owned() {
+            let stranger = self.strangers.enter();
+            visits.spawn(async move { door.serve(caller, stranger, connection).await });
             return;
         }
         let refused = Refused::too_many();
         self.note(from, "", &refused);
-        if let Ok(permit) = permit(&self.turned_away) {
-            visits.spawn(async move {
-                caller.goodbye(&refused.answer(false)).await;
-                drop(permit);
-            });
-        }
+        visits.spawn(async move { door.part(caller, &refused.answer(false)).await });
     }
 
-    async fn serve(&self, mut caller: Caller, stranger: OwnedSemaphorePermit) {
-        let (path, outcome) = match caller.head().await {
+    async fn serve(&self, mut caller: Caller, mut stranger: Stranger, connection: OwnedSemaphorePermit) {
+        let head = tokio::select! {
+            biased;
+            head = caller.head() => head,
+            () = stranger.displaced() => Err(Refused::too_many()),
+        };
+        drop(stranger);
+        let (path, outcome) = match head {
             Ok(None) => return,
-            Ok(Some(head)) => self.lead(&mut caller, head, stranger).await,
+            Ok(Some(head)) => self.lead(&mut caller, head).await,
             Err(refused) => (String::new(), Err(refused)),
         };
-        if let Err(refused) = outcome {
-            self.note(caller.from, &path, &refused);
-            caller.goodbye(&refused.answer(caller.http_1_1)).await;
+        // Who only has to go takes no place from those who come.
+        drop(connection);
+        match outcome {
+            Ok(Some(answer)) => self.part(caller, &answer).await,
+            Ok(None) => {}
+            Err(refused) => {
+                self.note(caller.from, &path, &refused);
+                let answer = refused.answer(caller.http_1_1);
+                self.part(caller, &answer).await;
+            }
         }
     }
 
-    /// Does what the head asks for; what is returned is its path, and why it was not done.
-    async fn lead(
-        &self,
-        caller: &mut Caller,
-        head: Head,
-        stranger: OwnedSemaphorePermit,
-    ) -> (String, Result<(), Refused>) {
+    async fn part(&self, mut caller: Caller, answer: &str) {
+        match self.goodbyes.try_acquire() {
+            Ok(_place) => caller.goodbye(answer).await,
+            Err(_) => caller.hang_up(answer),
+        }
+    }
+
+    /// Does what the head asks for; what is returned is its path, and the last answer or why it was not done.
+    async fn lead(&self, caller: &mut Caller, head: Head) -> (String, Result<Option<String>, Refused>) {
         let path = head.path.clone();
         let refused = match head.method {
             Method::Put | Method::Post | Method::Source => {
-                return (path, source::receive(self, caller, head, stranger).await);
+                return (path, source::receive(self, caller, head).await);
             }
-            Method::Get if path == metadata::PATH => return self.title(caller, &head).await,
+            Method::Get if path == metadata::PATH => return self.title(caller.http_1_1, &head),
             Method::Options => {
                 let answer = "HTTP/1.1 200 OK\r\nAllow: PUT, SOURCE, GET, OPTIONS\r\nContent-Length: 0\r\n\
                               Connection: close\r\n\r\n";
-                caller.goodbye(answer).await;
-                return (path, Ok(()));
+                return (path, Ok(Some(answer.to_owned())));
             }
             Method::Get if path == metadata::SHOUTCAST_PATH => {
                 let message = "Shoutcast is not spoken here; set the encoder's server type to Icecast 2";
@@ -161,7 +168,7 @@ impl Door {
         (path, Err(refused))
     }
 
-    async fn title(&self, caller: &mut Caller, head: &Head) -> (String, Result<(), Refused>) {
+    fn title(&self, http_1_1: bool, head: &Head) -> (String, Result<Option<String>, Refused>) {
         let update = match metadata::read(&head.query) {
             Ok(update) => update,
             Err(refused) => return (head.path.clone(), Err(refused)),
@@ -169,19 +176,18 @@ impl Door {
         let taken = self
             .admit(&update.path, head)
             .and_then(|_| self.seats.title(&update.path, update.title));
-        if taken.is_ok() {
+        let answer = taken.map(|()| {
             // Word for word what Icecast says: some encoders look for the 1.
             let body = "<?xml version=\"1.0\"?>\n<iceresponse><message>Metadata update successful</message>\
                         <return>1</return></iceresponse>\n";
-            let version = if caller.http_1_1 { "HTTP/1.1" } else { "HTTP/1.0" };
-            let answer = format!(
+            let version = if http_1_1 { "HTTP/1.1" } else { "HTTP/1.0" };
+            Some(format!(
                 "{version} 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: {}\r\n\
                  Connection: close\r\n\r\n{body}",
                 body.len()
-            );
-            caller.goodbye(&answer).await;
-        }
-        (update.path, taken)
+            ))
+        });
+        (update.path, answer)
     }
 
     pub(super) fn admit(&self, path: &str, head: &Head) -> Result<(Input, Credential), Refused> {
@@ -231,5 +237,47 @@ async fn wait_after(failure: &io::Error) {
     ) {
         tracing::error!(%failure, "no connection can be taken; trying again in a second");
         sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn said_to(door: std::net::SocketAddr, said: &str) -> (String, TcpStream) {
+        let mut caller = TcpStream::connect(door).await.unwrap();
+        caller.write_all(said.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        caller.read_to_string(&mut answer).await.unwrap();
+        (answer, caller)
+    }
+
+    #[tokio::test]
+    async fn who_was_refused_and_does_not_hang_up_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(dir.path(), "boot").unwrap();
+        let (_config, config) = watch::channel(Arc::new(Ingest::default()));
+        let mut door = Arc::into_inner(Door::new(config, shelf, Metrics::default())).unwrap();
+        door.connections = Arc::new(Semaphore::new(1));
+        door.goodbyes = Semaphore::new(1);
+        let door = Arc::new(door);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let listening = tokio::spawn(Arc::clone(&door).listen(listener, std::future::pending()));
+        let mut refused = Vec::new();
+        for number in 0..3 {
+            // The first has the only place for goodbyes, the others get what goes out at once.
+            let (answer, caller) = said_to(address, "PUT /nowhere HTTP/1.1\r\n\r\n").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 404 No input of this station has the path /nowhere"),
+                "{number}: {answer}"
+            );
+            assert!(answer.ends_with("/nowhere\n"), "{number}: {answer}");
+            refused.push(caller);
+        }
+        assert_eq!(door.goodbyes.available_permits(), 0, "the first has not hung up");
+        drop(refused);
+        listening.abort();
     }
 }

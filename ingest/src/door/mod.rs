@@ -1,7 +1,7 @@
 //! Where sources come in: HTTP read by hand, because a stream has a body without a length and without an end, which
 //! no HTTP library takes.
 //!
-//! `head`, `body`, `login`, `metadata`, `refusal` and `seats` decide and do no IO.
+//! `head`, `body`, `login`, `metadata`, `refusal`, `seats` and `strangers` decide and do no IO.
 
 pub mod body;
 mod caller;
@@ -12,5 +12,6 @@ pub mod metadata;
 pub mod refusal;
 pub mod seats;
 mod source;
+pub mod strangers;
 
 pub use listen::Door;

@@ -32,7 +32,7 @@ struct Entry {
 /// What is asked of a connected source; the newest counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wishes {
-    /// What it says it plays.
+    /// What it says it plays, until that is passed on.
     pub title: Option<String>,
     /// Where it is to be heard.
     pub routing: Routing,
@@ -86,7 +86,7 @@ impl Seats {
             let refused = Refused::bad(404, "No source is connected that this title could be of");
             return Err(refused.quietly());
         };
-        if matches!(entry.container, Some(Container::Ogg | Container::Webm)) {
+        if entry.container.is_some_and(has_titles_inside) {
             let refused = Refused::bad(400, "Titles of Ogg and WebM streams travel inside the stream");
             return Err(refused.quietly());
         }
@@ -96,18 +96,19 @@ impl Seats {
 
     /// Applies a changed configuration: sources whose input is gone leave; a changed password ends nobody.
     pub fn follow(&self, config: &Ingest) {
-        for entry in self.lock().by_path.values() {
+        for entry in self.lock().by_path.values_mut() {
             let input = config.inputs.iter().find(|input| entry.is_at(input));
+            if let Some(input) = input {
+                entry.moves_to(input);
+            }
+            let routing = entry.credential.routing;
             entry.wishes.send_if_modified(|wishes| match input {
                 None => {
                     let first = wishes.leave.is_none();
                     wishes.leave = wishes.leave.or(Some("its input was removed"));
                     first
                 }
-                Some(input) => {
-                    let routing = entry.routing(input).unwrap_or(wishes.routing);
-                    std::mem::replace(&mut wishes.routing, routing) != routing
-                }
+                Some(_) => std::mem::replace(&mut wishes.routing, routing) != routing,
             });
         }
     }
@@ -132,20 +133,57 @@ impl Entry {
         here == (&input.path, &input.mount, &input.name)
     }
 
-    fn routing(&self, input: &Input) -> Option<Routing> {
-        let same = |other: &&Credential| {
-            (&other.user, &other.sha256) == (&self.credential.user, &self.credential.sha256)
-        };
-        input.credentials.iter().find(same).map(|now| now.routing)
+    fn forget_title(&self) {
+        self.wishes.send_if_modified(|wishes| {
+            wishes.title = None;
+            false
+        });
+    }
+
+    /// Finds its credential again in the changed input: the same, or the same user's with another password. A user
+    /// who has, or had, several of them could end up on air with the wrong one, and stays where they are.
+    fn moves_to(&mut self, input: &Input) {
+        let user = self.credential.user.as_str();
+        let same = |other: &&Credential| (user, &self.credential.sha256) == (&other.user, &other.sha256);
+        let rotated = || only(&self.input, user).and_then(|_| only(input, user));
+        if let Some(now) = input.credentials.iter().find(same).or_else(rotated) {
+            self.credential = now.clone();
+        }
+        self.input = input.clone();
     }
 }
 
+/// The credential of a user who has exactly one.
+fn only<'a>(input: &'a Input, user: &str) -> Option<&'a Credential> {
+    let mut of_user = input.credentials.iter().filter(|other| other.user == user);
+    of_user.next().filter(|_| of_user.next().is_none())
+}
+
+fn has_titles_inside(container: Container) -> bool {
+    matches!(container, Container::Ogg | Container::Webm)
+}
+
 impl Seat {
-    /// Its source has told what it sends.
+    /// Its source has told what it sends. A title told before that is no longer of use if there are titles in it.
     pub fn sends(&self, container: Container) {
         if let Some(entry) = self.seats.lock().by_path.get_mut(&self.path) {
             entry.container = Some(container);
+            if has_titles_inside(container) {
+                entry.forget_title();
+            }
         }
+    }
+
+    /// What is asked of its source now. A title is there once: told again at the next wish, it would overwrite a newer
+    /// one.
+    pub fn asked(&mut self) -> Wishes {
+        // Under the lock, so that no title comes between the two.
+        let taken = self.seats.lock();
+        let wishes = self.wishes.borrow_and_update().clone();
+        if let Some(entry) = taken.by_path.get(&self.path) {
+            entry.forget_title();
+        }
+        wishes
     }
 }
 
@@ -233,12 +271,6 @@ mod tests {
         seats.follow(&of(vec![before.clone()]));
         assert!(!seat.wishes.has_changed().unwrap());
 
-        seats.follow(&of(vec![input(vec![credential("bb", Routing::Rehearsal)])]));
-        assert!(
-            !seat.wishes.has_changed().unwrap(),
-            "a changed password ends nobody"
-        );
-
         seats.follow(&of(vec![input(vec![credential("aa", Routing::Rehearsal)])]));
         assert_eq!(seat.wishes.borrow_and_update().routing, Routing::Rehearsal);
 
@@ -253,6 +285,72 @@ mod tests {
         );
         seats.follow(&of(Vec::new()));
         assert!(!seat.wishes.has_changed().unwrap());
+    }
+
+    #[test]
+    fn a_changed_password_ends_nobody_and_its_routing_counts() {
+        let seats = Seats::default();
+        let anna = credential("aa", Routing::Live);
+        let mut seat = seats
+            .take(&input(vec![anna.clone()]), &anna, Timestamp::now())
+            .unwrap();
+        let ben = Credential {
+            user: "ben".to_owned(),
+            ..credential("cc", Routing::Rehearsal)
+        };
+        seats.follow(&of(vec![input(vec![
+            ben.clone(),
+            credential("bb", Routing::Live),
+        ])]));
+        assert!(!seat.wishes.has_changed().unwrap());
+        seats.follow(&of(vec![input(vec![ben, credential("dd", Routing::Rehearsal)])]));
+        assert_eq!(seat.asked().routing, Routing::Rehearsal);
+        assert_eq!(seat.asked().leave, None);
+    }
+
+    #[test]
+    fn a_rehearsal_does_not_go_on_air_because_its_password_is_gone() {
+        let seats = Seats::default();
+        let (live, test) = (
+            credential("aa", Routing::Live),
+            credential("bb", Routing::Rehearsal),
+        );
+        let both = input(vec![live.clone(), test.clone()]);
+        let seat = seats.take(&both, &test, Timestamp::now()).unwrap();
+        seats.follow(&of(vec![input(vec![
+            live.clone(),
+            credential("cc", Routing::Live),
+        ])]));
+        seats.follow(&of(vec![input(vec![live])]));
+        assert!(!seat.wishes.has_changed().unwrap());
+        assert_eq!(seat.wishes.borrow().routing, Routing::Rehearsal);
+    }
+
+    #[test]
+    fn a_title_is_passed_on_once() {
+        let seats = Seats::default();
+        let anna = credential("aa", Routing::Live);
+        let before = input(vec![anna.clone()]);
+        let mut seat = seats.take(&before, &anna, Timestamp::now()).unwrap();
+        seats.title("/live/studio", "a".to_owned()).unwrap();
+        seat.sends(Container::Mp3);
+        assert_eq!(seat.asked().title.as_deref(), Some("a"));
+        assert!(!seat.wishes.has_changed().unwrap());
+        seats.follow(&of(vec![input(vec![credential("aa", Routing::Rehearsal)])]));
+        let moved = seat.asked();
+        assert_eq!((moved.title, moved.routing), (None, Routing::Rehearsal));
+    }
+
+    #[test]
+    fn a_title_told_too_early_is_not_that_of_a_stream_with_titles_inside() {
+        for container in [Container::Ogg, Container::Webm] {
+            let seats = Seats::default();
+            let anna = credential("aa", Routing::Live);
+            let mut seat = seats.take(&input(Vec::new()), &anna, Timestamp::now()).unwrap();
+            seats.title("/live/studio", "a".to_owned()).unwrap();
+            seat.sends(container);
+            assert_eq!(seat.asked().title, None);
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::Door;
@@ -35,20 +34,15 @@ struct Source<'a> {
     answered: bool,
 }
 
-/// Lets a source in and stays with it to its end. An error has not been answered yet.
-pub(super) async fn receive(
-    door: &Door,
-    caller: &mut Caller,
-    head: Head,
-    stranger: OwnedSemaphorePermit,
-) -> Result<(), Refused> {
+/// Lets a source in and stays with it to its end; what is returned is what it is still to be told. Its input is free
+/// by then: an encoder that connects again at once must not find itself there.
+pub(super) async fn receive(door: &Door, caller: &mut Caller, head: Head) -> Result<Option<String>, Refused> {
     let (input, credential) = door.admit(&head.path, &head)?;
     if head.body == Body::Length(0) {
         let message = "The request says Content-Length: 0, so there is no audio in it";
         return Err(Refused::bad(400, message));
     }
     let seat = door.seats.take(&input, &credential, Timestamp::now())?;
-    drop(stranger);
     let mut source = Source {
         door,
         caller,
@@ -60,7 +54,7 @@ pub(super) async fn receive(
     };
     match source.welcome(head.method, head.expects_continue).await {
         Ok(()) => source.perform().await,
-        Err(_) => Ok(()),
+        Err(_) => Ok(None),
     }
 }
 
@@ -83,30 +77,18 @@ impl Source<'_> {
         Ok(())
     }
 
-    async fn perform(mut self) -> Result<(), Refused> {
+    async fn perform(mut self) -> Result<Option<String>, Refused> {
         let (first, container) = match self.first_audio().await {
             Err(refused) if self.answered => {
                 // Its 200 is out: this can only be that answer's body.
                 self.door.note(self.caller.from, &self.input.path, &refused);
-                self.caller.goodbye(&format!("{}\n", refused.message)).await;
-                return Ok(());
+                return Ok(Some(format!("{}\n", refused.message)));
             }
             outcome => outcome?,
         };
         self.seat.sends(container);
         let end = self.play(first, container).await;
-        let Self {
-            caller,
-            seat,
-            answered,
-            ..
-        } = self;
-        // Free before the goodbye: an encoder that connects again at once must not find itself there.
-        drop(seat);
-        if !answered {
-            caller.goodbye(&end.answer(caller.http_1_1)).await;
-        }
-        Ok(())
+        Ok((!self.answered).then(|| end.answer(self.caller.http_1_1)))
     }
 
     /// Reads until it shows what the stream is. Nothing is on tape yet.
@@ -174,8 +156,6 @@ impl Source<'_> {
     async fn tape(&mut self, writer: &mut Writer, bytes: &Counter) -> End {
         let mut heard_at = Instant::now();
         let mut silence = pin!(sleep_until(heard_at + AUDIO_WITHIN));
-        // A title may have come before the first audio did.
-        self.seat.wishes.mark_changed();
         loop {
             let passed = self.pass(|media| {
                 writer.append(media);
@@ -190,7 +170,7 @@ impl Source<'_> {
             tokio::select! {
                 biased;
                 Ok(()) = self.seat.wishes.changed() => {
-                    let wishes = self.seat.wishes.borrow_and_update().clone();
+                    let wishes = self.seat.asked();
                     if let Some(why) = wishes.leave {
                         return End::SentAway(why);
                     }

@@ -6,18 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::audio::Audio;
 use super::cushion::{Cushion, Piece};
-use super::{Join, OnTape, on_tape};
+use super::{Join, OnTape, recent};
 use crate::api::Container;
 use crate::config::{Routing, TapeAccess};
 use crate::source_client::{About, Credentials, Error, Source, Target, set_title};
@@ -25,7 +26,11 @@ use crate::source_client::{About, Credentials, Error, Source, Target, set_title}
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The server is next door, and listeners hear nothing until it is found again.
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// The ingest is not, and all feeds look for it at once; its list tells them when it answers.
+const AWAY: Range<f64> = 2.0..5.0;
 const TITLE_AGAIN: Duration = Duration::from_secs(1);
+/// A server that has just taken a source may not know it yet, and refuses its title for a moment.
+const TITLE_TRIES: u32 = 5;
 
 /// What is fed, and from where. Changes disturb no feed that stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,7 +122,7 @@ impl Feed {
 }
 
 async fn list(access: TapeAccess, tell: watch::Sender<Arc<Vec<OnTape>>>) {
-    let mut lists = std::pin::pin!(on_tape(&access));
+    let mut lists = std::pin::pin!(recent(&access));
     while let Some(tapes) = lists.next().await {
         tell.send_replace(Arc::new(tapes));
     }
@@ -161,6 +166,13 @@ enum Failure {
     Broken(std::io::Error),
 }
 
+impl Failure {
+    fn is_ingest_away(&self) -> bool {
+        use super::Error::{Silent, Unreachable};
+        matches!(self, Self::Tape(Unreachable { .. } | Silent { .. }))
+    }
+}
+
 struct Feeding<S> {
     feed: watch::Receiver<Feed>,
     tapes: Tapes,
@@ -176,6 +188,8 @@ impl<S: Fn(&Feed, bool)> Feeding<S> {
             let chosen = self.next(finished.as_deref()).await;
             let mut carried = false;
             let mut tapes = self.tapes.clone();
+            let mut news = self.tapes.clone();
+            news.mark_unchanged();
             let ended = tokio::select! {
                 ended = self.carry(&chosen, &mut carried) => Some(ended),
                 _ = tapes.wait_for(|tapes| is_over(tapes, &chosen)) => None,
@@ -193,6 +207,7 @@ impl<S: Fn(&Feed, bool)> Feeding<S> {
                     finished = Some(chosen.session.id);
                 }
                 Some(Err(failure)) => {
+                    let away = failure.is_ingest_away();
                     let failure = failure.to_string();
                     // Once, not four times a second.
                     if said != failure {
@@ -200,6 +215,11 @@ impl<S: Fn(&Feed, bool)> Feeding<S> {
                         said = failure;
                     }
                     tokio::time::sleep(pause).await;
+                    // The first time it only broke off: the tape may be there at once.
+                    if away && !carried {
+                        let again = Duration::from_secs_f64(rand::random_range(AWAY));
+                        let _ = timeout(again, news.changed()).await;
+                    }
                     pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
                 }
             }
@@ -278,6 +298,7 @@ impl<S: Fn(&Feed, bool)> Feeding<S> {
         let mut tapes = self.tapes.clone();
         // Also that there is none is told: the server may still show the one of whoever was there before.
         let mut told = None;
+        let mut refused = 0;
         loop {
             let due = |tapes: &[OnTape]| {
                 Some(title(tapes, &chosen.session.id)).filter(|now| told.as_ref() != Some(now))
@@ -287,8 +308,15 @@ impl<S: Fn(&Feed, bool)> Feeding<S> {
                 return std::future::pending().await;
             };
             match self.tell(now.as_deref().unwrap_or_default()).await {
-                Ok(()) => told = Some(now),
+                Ok(()) => (told, refused) = (Some(now), 0),
+                Err(Error::Refused { status, reason, .. })
+                    if status.is_client_error() && refused + 1 >= TITLE_TRIES =>
+                {
+                    tracing::warn!(mount = self.feed.borrow().target.mount, %status, reason, "a title is not taken");
+                    (told, refused) = (Some(now), 0);
+                }
                 Err(failure) => {
+                    refused += u32::from(matches!(failure, Error::Refused { .. }));
                     tracing::debug!(%failure, "a title was not taken; trying again");
                     tokio::time::sleep(TITLE_AGAIN).await;
                 }

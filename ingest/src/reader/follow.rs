@@ -20,17 +20,28 @@ pub struct OnTape {
     pub desk: Desk,
 }
 
-/// All sessions, the oldest first, now and at every change. Never ends: of a pod that is away the last known list stays.
-pub fn follow(access: &TapeAccess) -> impl Stream<Item = Vec<Session>> + Send + use<> {
-    on_tape(access).map(|tapes| tapes.into_iter().map(|tape| tape.session).collect())
+/// Which sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    All,
+    Recent,
 }
 
-/// Like [`follow`], for who wants to read them.
+/// All sessions, the oldest first, now and at every change. Never ends: of a pod that is away the last known list stays.
 pub fn on_tape(access: &TapeAccess) -> impl Stream<Item = Vec<OnTape>> + Send + use<> {
+    merged(access, Which::All)
+}
+
+/// Like [`on_tape`], without most of those that ended.
+pub fn recent(access: &TapeAccess) -> impl Stream<Item = Vec<OnTape>> + Send + use<> {
+    merged(access, Which::Recent)
+}
+
+fn merged(access: &TapeAccess, which: Which) -> impl Stream<Item = Vec<OnTape>> + Send + use<> {
     let desks = Desk::all(access);
     let mut known: Vec<Vec<OnTape>> = vec![Vec::new(); desks.len()];
     let answers = desks.into_iter().enumerate().map(|(pod, desk)| {
-        let answers = answers(desk.clone());
+        let answers = asked(desk.clone(), which);
         answers.map(move |answer| (pod, desk.clone(), answer)).boxed()
     });
     stream::select_all(answers).map(move |(pod, desk, answer)| {
@@ -45,10 +56,14 @@ pub fn on_tape(access: &TapeAccess) -> impl Stream<Item = Vec<OnTape>> + Send + 
     })
 }
 
-/// What one pod answers, now and at every change; it tells about refusals too. Never ends; a pod that is away is asked
-/// again, at most half a second later.
+/// All that one pod has, now, at every change and when it answers again; it tells about refusals too. Never ends; a pod
+/// that is away is asked again, at most half a second later.
 pub fn answers(desk: Desk) -> impl Stream<Item = Sessions> + Send {
-    stream::unfold(Asking::of(desk), |mut asking| async {
+    asked(desk, Which::All)
+}
+
+fn asked(desk: Desk, which: Which) -> impl Stream<Item = Sessions> + Send {
+    stream::unfold(Asking::of(desk, which), |mut asking| async {
         let answer = asking.next().await;
         Some((answer, asking))
     })
@@ -56,15 +71,17 @@ pub fn answers(desk: Desk) -> impl Stream<Item = Sessions> + Send {
 
 struct Asking {
     desk: Desk,
+    which: Which,
     version: Option<String>,
     pause: Duration,
     said: String,
 }
 
 impl Asking {
-    fn of(desk: Desk) -> Self {
+    fn of(desk: Desk, which: Which) -> Self {
         Self {
             desk,
+            which,
             version: None,
             pause: Duration::ZERO,
             said: String::new(),
@@ -74,19 +91,23 @@ impl Asking {
     async fn next(&mut self) -> Sessions {
         loop {
             let asked = Instant::now();
-            match self.desk.sessions(self.version.as_deref()).await {
+            match self.ask().await {
                 Ok(answer) => {
                     if !std::mem::take(&mut self.said).is_empty() {
                         tracing::info!(ingest = self.desk.address(), "the ingest answers again");
                     }
-                    let news = self.version.as_ref() != Some(&answer.version);
-                    self.version = Some(answer.version.clone());
-                    if news {
+                    let before = self.version.replace(answer.version.clone());
+                    let news = before.as_ref() != Some(&answer.version);
+                    let waited = news || asked.elapsed() >= LONGEST_PAUSE;
+                    // One that answers and then breaks off each question is not asked at once either.
+                    if before.is_some() && waited {
                         self.pause = Duration::ZERO;
+                    }
+                    if news {
                         return answer;
                     }
                     // It should have waited; asking again at once would keep both busy.
-                    if asked.elapsed() < LONGEST_PAUSE {
+                    if !waited {
                         self.wait().await;
                     }
                 }
@@ -95,11 +116,17 @@ impl Asking {
         }
     }
 
-    async fn failed(&mut self, failure: &Error) {
-        if matches!(failure, Error::Refused { .. }) {
-            // It may be the version it does not like.
-            self.version = None;
+    async fn ask(&self) -> Result<Sessions, Error> {
+        let after = self.version.as_deref();
+        match self.which {
+            Which::All => self.desk.all_sessions(after).await,
+            Which::Recent => self.desk.sessions(after).await,
         }
+    }
+
+    async fn failed(&mut self, failure: &Error) {
+        // Whoever waits for the ingest shall hear at once that it answers. It may also be the version it does not like.
+        self.version = None;
         let failure = failure.to_string();
         // Once, not twice a second.
         if self.said != failure {

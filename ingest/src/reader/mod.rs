@@ -23,7 +23,7 @@ use crate::api::{Ack, Sessions};
 use crate::config::TapeAccess;
 use crate::source_client::percent_encoded;
 use exchange::{Question, ask, whole};
-pub use follow::{OnTape, follow, on_tape};
+pub use follow::{OnTape, on_tape, recent};
 pub use lines::Lines;
 pub use tape::Tape;
 
@@ -123,14 +123,21 @@ impl Desk {
         &self.address
     }
 
-    /// What is on tape: now, or (`after` an earlier answer's version) when something else holds, or after 25 s.
+    /// Who is connected, and who left lately: now, or (`after` an earlier answer's version) when something else holds,
+    /// or after 25 s.
     pub async fn sessions(&self, after: Option<&str>) -> Result<Sessions, Error> {
+        self.listed("/v1/sessions?all=false", after).await
+    }
+
+    /// Like [`Self::sessions`], with everything that is on tape. Long where an encoder came and went all night.
+    pub async fn all_sessions(&self, after: Option<&str>) -> Result<Sessions, Error> {
+        self.listed("/v1/sessions?all=true", after).await
+    }
+
+    async fn listed(&self, path: &str, after: Option<&str>) -> Result<Sessions, Error> {
         let (path, patience) = match after {
-            Some(version) => (
-                format!("/v1/sessions?after={}", percent_encoded(version)),
-                LONG_POLL,
-            ),
-            None => ("/v1/sessions".to_owned(), PROMPT),
+            Some(version) => (format!("{path}&after={}", percent_encoded(version)), LONG_POLL),
+            None => (path.to_owned(), PROMPT),
         };
         let body = whole(self, Question::get(path, patience)).await?;
         serde_json::from_slice(&body).map_err(|failure| Error::Strange {

@@ -114,7 +114,9 @@ async fn to_its_end(mut tape: Tape) -> Vec<u8> {
 #[tokio::test]
 async fn lists_follow_what_happens_and_outlive_a_pod() {
     let mut ingest = Ingests::open().await;
-    let mut lists = std::pin::pin!(follow(&ingest.access()));
+    let recent = recent(&ingest.access());
+    let lists = recent.map(|tapes| tapes.into_iter().map(|tape| tape.session).collect::<Vec<_>>());
+    let mut lists = std::pin::pin!(lists);
     let mut when = async |holds: &dyn Fn(&[Session]) -> bool| {
         soon(async {
             loop {
@@ -139,6 +141,38 @@ async fn lists_follow_what_happens_and_outlive_a_pod() {
     ingest.comes().await;
     let list = when(&|list| list[0].ended.is_some()).await;
     assert_eq!(list[0].title.as_deref(), Some("One"));
+}
+
+#[tokio::test]
+async fn recorders_are_told_of_all_and_others_of_the_newest() {
+    let ingest = Ingests::open().await;
+    for _ in 0..25 {
+        ingest.source().end("the source left");
+    }
+    let desk = ingest.desk();
+    assert_eq!(desk.sessions(None).await.unwrap().sessions.len(), 20);
+    let all = desk.all_sessions(None).await.unwrap();
+    assert_eq!(all.sessions.len(), 25);
+    let mut tapes = std::pin::pin!(on_tape(&ingest.access()));
+    assert_eq!(soon(tapes.next()).await.unwrap().len(), 25);
+    let mut answers = std::pin::pin!(follow::answers(desk.clone()));
+    assert_eq!(soon(answers.next()).await.unwrap().sessions.len(), 25);
+    let (next, ()) = tokio::join!(soon(desk.all_sessions(Some(&all.version))), async {
+        ingest.source().end("the source left");
+    });
+    assert!(next.unwrap().sessions.len() > 25);
+}
+
+#[tokio::test]
+async fn a_pod_that_answers_again_is_told_of_without_news() {
+    let mut ingest = Ingests::open().await;
+    let mut lists = std::pin::pin!(recent(&ingest.access()));
+    assert_eq!(soon(lists.next()).await, Some(Vec::new()));
+    ingest.goes().await;
+    let away = timeout(Duration::from_millis(100), lists.next()).await;
+    assert!(away.is_err(), "{away:?}");
+    ingest.comes().await;
+    assert_eq!(soon(lists.next()).await, Some(Vec::new()));
 }
 
 #[tokio::test]

@@ -179,21 +179,21 @@ impl Session {
     }
 
     /// What the keeper does each second. Blocks; while it syncs, the source goes on writing.
-    pub(super) fn round(&self, now: Timestamp) {
-        if let Err(failure) = self.try_round(now) {
+    pub(super) fn round(&self) {
+        if let Err(failure) = self.try_round() {
             self.count_error(&failure);
         }
     }
 
-    fn try_round(&self, now: Timestamp) -> io::Result<()> {
-        let (files, at, clock, entry_is_durable) = {
+    fn try_round(&self) -> io::Result<()> {
+        let (files, at, t, clock, entry_is_durable) = {
             let mut disk = locked(&self.disk);
             self.catch_up(&mut disk)?;
             let Some(files) = disk.files.clone() else {
                 return Ok(());
             };
             let at = locked(&self.view).disk_end;
-            (files, at, disk.clock, disk.entry_is_durable)
+            (files, at, Timestamp::now(), disk.clock, disk.entry_is_durable)
         };
         if !entry_is_durable {
             File::open(self.dir.join(meta::META))?.sync_all()?;
@@ -207,7 +207,7 @@ impl Session {
                 return Err(failure);
             }
             locked(&self.disk).clock = at;
-            self.line(&Line::Clock { at, t: now });
+            self.line(&Line::Clock { at, t });
         }
         let unsynced = {
             let mut disk = locked(&self.disk);

@@ -43,6 +43,27 @@ pub(super) fn lines(path: &Path) -> io::Result<impl Iterator<Item = io::Result<O
     }))
 }
 
+/// How much of the file is whole lines, of ours or not, in bytes.
+pub(super) fn whole(path: &Path) -> io::Result<u64> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(absent) if absent.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(failure) => return Err(failure),
+    };
+    let (mut at, mut whole) = (0, 0);
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            return Ok(whole);
+        }
+        if let Some(last) = piece[..count].iter().rposition(|&byte| byte == b'\n') {
+            whole = at + last as u64 + 1;
+        }
+        at += count as u64;
+    }
+}
+
 /// Looks for the last cut at or before an offset.
 #[derive(Debug)]
 pub(super) struct Seek {

@@ -203,8 +203,8 @@ async fn open(path: PathBuf) -> io::Result<Arc<File>> {
 /// What the page cache has is read at once; for the rest a thread waits.
 async fn read_file(file: &Arc<File>, length: usize, from: u64) -> io::Result<Bytes> {
     match pread(file, length, from, ReadWriteFlags::NOWAIT) {
-        // Not in memory, or a file system that cannot tell.
-        Err(failure) if would_block(&failure) => {
+        // Not in memory, or a file system that cannot tell; Linux 5.9 and 5.10 then say that there is no more.
+        Err(failure) if would_block(&failure) || failure.kind() == io::ErrorKind::UnexpectedEof => {
             let file = Arc::clone(file);
             tokio::task::spawn_blocking(move || pread(&file, length, from, ReadWriteFlags::empty())).await?
         }

@@ -28,6 +28,8 @@ pub(super) struct Recovered {
     pub view: View,
     /// Its End was written just now (or would have been, had the disk taken it).
     pub was_torn: bool,
+    /// The disk has all of it. If not, the index is as it was found, and recovering it again may succeed.
+    pub is_whole: bool,
 }
 
 /// Reads a session; if it has no End, cuts what is torn and gives it one.
@@ -43,9 +45,12 @@ pub(super) fn recover(dir: &Path, boot_id: &str) -> io::Result<Recovered> {
         Err(failure) => return Err(failure),
     };
     let found = Found::read(&dir.join(meta::INDEX), size)?;
-    let mut view = View::new(meta.routing);
-    view.kept_from = kept.from;
-    view.acks = kept.acks;
+    let before = || View {
+        kept_from: kept.from,
+        acks: kept.acks.clone(),
+        ..View::new(meta.routing)
+    };
+    let mut view = before();
     if found.is_finished {
         for line in index::lines(&dir.join(meta::INDEX))? {
             line?.iter().for_each(|line| show(&mut view, line));
@@ -55,17 +60,22 @@ pub(super) fn recover(dir: &Path, boot_id: &str) -> io::Result<Recovered> {
             meta,
             view,
             was_torn: false,
+            is_whole: true,
         });
     }
     let repair = Repair::decide(dir, &meta, boot_id, size, &found, view.kept_from)?;
     let written = repair.write(dir, size, &mut view);
+    let is_whole = written.is_ok();
     if let Err(failure) = written {
-        tracing::warn!(dir = %dir.display(), %failure, "a session could not be given its End; the next start tries again");
+        tracing::warn!(dir = %dir.display(), %failure, "a session could not be given its End; it is tried again");
+        view = before();
+        repair.show_old(dir, &mut view)?;
     }
     Ok(Recovered {
         meta,
         view,
         was_torn: true,
+        is_whole,
     })
 }
 
@@ -73,7 +83,7 @@ fn show(view: &mut View, line: &Line) {
     match line.clone() {
         Line::Cut { media_ms, .. } => view.media = std::time::Duration::from_millis(media_ms),
         Line::Link { codec, .. } => view.codec = Some(codec),
-        Line::Title { title, .. } => view.title = Some(title),
+        Line::Title { title, .. } => view.title = Some(title).filter(|title| !title.is_empty()),
         Line::Routing { routing, .. } => view.route(routing),
         Line::Lost { at, to } => view.lost.push(at..to),
         Line::Clock { .. } => {}
@@ -195,13 +205,30 @@ impl Repair {
         })
     }
 
-    /// The index is written anew beside the old one, so that a crash leaves one of them.
-    fn write(&self, dir: &Path, size: u64, view: &mut View) -> io::Result<()> {
-        let end = Line::End {
+    fn end(&self) -> Line {
+        Line::End {
             at: self.keep,
             t: self.at,
             why: self.why.clone(),
-        };
+        }
+    }
+
+    /// The session with the index it had, which its readers get until it can be written.
+    fn show_old(&self, dir: &Path, view: &mut View) -> io::Result<()> {
+        let index = dir.join(meta::INDEX);
+        show(view, &self.end());
+        for line in index::lines(&index)? {
+            if let Some(line) = line?.filter(|line| self.keeps(line)) {
+                show(view, &line);
+            }
+        }
+        view.index_end = index::whole(&index)?;
+        Ok(())
+    }
+
+    /// The index is written anew beside the old one, so that a crash leaves one of them.
+    fn write(&self, dir: &Path, size: u64, view: &mut View) -> io::Result<()> {
+        let end = self.end();
         show(view, &end);
         let beside = dir.join(".index");
         let mut new = BufWriter::new(File::create(&beside)?);
@@ -294,7 +321,8 @@ impl Tail<'_> {
         let mut marks = self.start.as_ref().map_or_else(Marks::default, |start| {
             Marks::from_cut(start.at, start.media_ms, start.media_from)
         });
-        let mut at = self.start.as_ref().map_or(self.kept_from, |start| start.at);
+        let at = self.start.as_ref().map_or(0, |start| start.at);
+        let mut at = at.max(self.kept_from);
         let mut walk = Walk::from(self.container, &headers, at);
         let mut held: Option<Placed> = None;
         while at < size {

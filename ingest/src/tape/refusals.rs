@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use jiff::SignedDuration;
+
 use crate::api::Refusal;
 
 const MOST: usize = 64;
-/// An encoder that tries again all the time is one refusal.
-const SAME_WITHIN_S: i64 = 60;
+/// An encoder that tries again all the time is told of once in this time.
+const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_PATH: usize = 200;
 const LONGEST_MESSAGE: usize = 500;
 
@@ -21,15 +23,16 @@ impl Refusals {
     pub fn add(&mut self, mut refusal: Refusal) -> bool {
         refusal.path = one_line(&refusal.path, LONGEST_PATH);
         refusal.message = one_line(&refusal.message, LONGEST_MESSAGE);
-        let same = self.newest.iter_mut().find(|known| {
-            known.path == refusal.path
-                && known.reason == refusal.reason
-                && known.from == refusal.from
-                && refusal.at.as_second() - known.at.as_second() < SAME_WITHIN_S
+        let same = self.newest.iter().position(|known| {
+            known.path == refusal.path && known.reason == refusal.reason && known.from == refusal.from
         });
-        if let Some(known) = same {
-            known.at = refusal.at;
-            return false;
+        if let Some(place) = same {
+            // From when it was told, which is not moved by each try.
+            if refusal.at.duration_since(self.newest[place].at) < TOLD_EVERY {
+                return false;
+            }
+            // It must not push out everybody else.
+            self.newest.remove(place);
         }
         self.counted += 1;
         refusal.number = self.counted;
@@ -90,15 +93,26 @@ mod tests {
         let mut refusals = Refusals::default();
         assert!(refusals.add(refusal("/a", 100)));
         assert!(!refusals.add(refusal("/a", 159)));
-        assert!(!refusals.add(refusal("/a", 218)), "counted from the last time");
-        assert!(refusals.add(refusal("/b", 219)));
-        assert!(refusals.add(refusal("/a", 278)));
+        assert!(refusals.add(refusal("/b", 159)));
+        assert!(refusals.add(refusal("/a", 160)), "counted from when it was told");
         let numbers: Vec<_> = refusals
             .list()
             .iter()
             .map(|r| (r.number, r.path.clone()))
             .collect();
-        assert_eq!(numbers, [(1, "/a".into()), (2, "/b".into()), (3, "/a".into())]);
+        assert_eq!(numbers, [(2, "/b".into()), (3, "/a".into())]);
+    }
+
+    #[test]
+    fn who_knocks_all_night_is_told_once_a_minute_and_hides_nobody() {
+        let mut refusals = Refusals::default();
+        assert!(refusals.add(refusal("/other", 0)));
+        let told = (0..8 * 3600)
+            .step_by(2)
+            .filter(|&second| refusals.add(refusal("/a", second)));
+        assert_eq!(told.count(), 8 * 60);
+        let paths: Vec<_> = refusals.list().iter().map(|r| r.path.clone()).collect();
+        assert_eq!(paths, ["/other", "/a"]);
     }
 
     #[test]

@@ -1,30 +1,37 @@
 //! What may go from the tapes, and what must when they are full. No IO.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 /// A reader that was away comes back within this time.
 const LEAST_AGE: SignedDuration = SignedDuration::from_mins(15);
 const REHEARSAL: SignedDuration = SignedDuration::from_hours(24);
-/// A source that comes and goes every two seconds makes this many in more than five hours.
-const MOST_SESSIONS: usize = 10_000;
+/// A source that comes and goes every two seconds makes this many in more than an hour.
+const MOST_SESSIONS: usize = 2_000;
 /// What stays of a session that is being written, whatever the cap says.
-const LEAST_TAIL: u64 = 8 << 20;
+pub(super) const LEAST_TAIL: u64 = 8 << 20;
+/// In such steps running sessions are compared with the others; of a long one, in 256.
+const STEP: u64 = 1 << 20;
 
 /// What decides about a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Its id.
     pub id: String,
+    /// The path of its input.
+    pub input: String,
     /// When it connected.
     pub started: Timestamp,
     /// When it ended; `None` while it is written.
     pub ended: Option<Timestamp>,
     /// It was routed live at some time.
     pub aired: bool,
-    /// Each Recording that has acked anything has acked all of it, and there is one.
-    pub acked: bool,
+    /// Each Recording that has acked anything has everything below; `None` if there is none.
+    pub acked_to: Option<u64>,
+    /// Bytes below this were given up.
+    pub kept_from: u64,
     /// Bytes the source sent.
     pub sent: u64,
     /// Bytes it takes on the disk.
@@ -63,41 +70,34 @@ pub enum Why {
     FullRehearsal,
     /// The tapes are full, and nobody has it.
     Full,
+    /// There are too many sessions, most of them of its input.
+    TooMany,
 }
 
 /// What must be done now so that the tapes take no more than `cap` bytes.
 #[must_use]
 pub fn plan(sessions: &[Facts], now: Timestamp, cap: u64) -> Vec<Action> {
-    let mut actions = Vec::new();
-    let mut used: u64 = sessions.iter().map(|facts| facts.size).sum();
-    let mut count = sessions.len();
-    let mut delete = |facts: &Facts, why| {
-        used = used.saturating_sub(facts.size);
-        count -= 1;
-        actions.push(Action::Delete {
-            id: facts.id.clone(),
-            why,
-        });
-        used > cap || count > MOST_SESSIONS
-    };
-    let mut too_much =
-        sessions.iter().map(|facts| facts.size).sum::<u64>() > cap || sessions.len() > MOST_SESSIONS;
-    let mut left = Vec::new();
-    for (facts, ended) in sessions.iter().filter_map(|facts| Some((facts, facts.ended?))) {
-        match by_age(facts, now.duration_since(ended)) {
-            Some(why) => too_much = delete(facts, why),
-            None => left.push((by_need(facts), facts)),
+    let (mut actions, mut left) = (Vec::new(), Vec::new());
+    for facts in sessions {
+        match facts
+            .ended
+            .and_then(|ended| by_age(facts, now.duration_since(ended)))
+        {
+            Some(why) => actions.push(delete(facts, why)),
+            None => left.push(facts),
         }
     }
-    left.sort_by_key(|(why, facts)| (*why, facts.started));
-    for (why, facts) in left {
-        if !too_much {
-            break;
-        }
-        too_much = delete(facts, why);
-    }
-    actions.extend(punch(sessions, used.saturating_sub(cap)));
+    let used: u64 = left.iter().map(|facts| facts.size).sum();
+    actions.extend(make_room(&mut left, now, used.saturating_sub(cap)));
+    actions.extend(make_few(&left));
     actions
+}
+
+fn delete(facts: &Facts, why: Why) -> Action {
+    Action::Delete {
+        id: facts.id.clone(),
+        why,
+    }
 }
 
 fn by_age(facts: &Facts, age: SignedDuration) -> Option<Why> {
@@ -110,40 +110,97 @@ fn by_age(facts: &Facts, age: SignedDuration) -> Option<Why> {
     }
 }
 
-fn by_need(facts: &Facts) -> Why {
-    if facts.acked {
-        Why::FullAcked
-    } else if !facts.aired {
-        Why::FullRehearsal
-    } else {
+/// What the cap may take next of a session of which it has `taken` something already: the reason, how old the audio
+/// is, and how much.
+fn offer(facts: &Facts, taken: u64, now: Timestamp) -> Option<(Why, Timestamp, u64)> {
+    let unacked = if facts.aired {
         Why::Full
+    } else {
+        Why::FullRehearsal
+    };
+    let acked_to = facts.acked_to.unwrap_or(0);
+    if facts.ended.is_some() {
+        let acked = facts.acked_to.is_some() && acked_to >= facts.sent;
+        let why = if acked { Why::FullAcked } else { unacked };
+        return (taken == 0 && facts.size > 0).then_some((why, facts.started, facts.size));
     }
+    // The index takes room too, but has no head to give.
+    let spare = facts.size.min(facts.sent.saturating_sub(facts.kept_from));
+    let spare = spare.saturating_sub(LEAST_TAIL);
+    let head = facts.kept_from + taken;
+    let acked = acked_to.saturating_sub(head);
+    let (why, most) = if acked > 0 {
+        (Why::FullAcked, acked)
+    } else {
+        (unacked, u64::MAX)
+    };
+    let bytes = most.min(spare.saturating_sub(taken)).min(STEP.max(spare / 256));
+    (bytes > 0).then(|| (why, heard_at(facts, head, now), bytes))
 }
 
-/// Takes from the longest, until the next is as long.
-fn punch(sessions: &[Facts], mut over: u64) -> Vec<Action> {
-    let mut running: Vec<(u64, &Facts)> = sessions
-        .iter()
-        .filter(|facts| facts.ended.is_none())
-        .map(|facts| (facts.size.saturating_sub(LEAST_TAIL), facts))
-        .collect();
-    running.sort_by_key(|(spare, facts)| (Reverse(*spare), facts.started));
-    // Down to which length all are cut: what is above it, of all that are longer, is just enough.
-    let mut level = running.first().map_or(0, |(spare, _)| *spare);
-    for longer in 1..=running.len() {
-        let next = running.get(longer).map_or(0, |(spare, _)| *spare);
-        let step = (level - next).min(over.div_ceil(longer as u64));
-        level -= step;
-        over = over.saturating_sub(step * longer as u64);
+/// When the source sent what stands at an offset of a running session, as if it had sent evenly.
+fn heard_at(facts: &Facts, offset: u64, now: Timestamp) -> Timestamp {
+    let so_far = now.duration_since(facts.started).as_millis().max(0);
+    let until = so_far * i128::from(offset) / i128::from(facts.sent.max(1));
+    let until = SignedDuration::from_millis(i64::try_from(until).unwrap_or(0));
+    facts.started.checked_add(until).unwrap_or(now)
+}
+
+/// Takes what is least missed, the oldest audio first: ended sessions whole, of running ones the head.
+fn make_room(left: &mut Vec<&Facts>, now: Timestamp, mut over: u64) -> Vec<Action> {
+    let mut taken = vec![0; left.len()];
+    let mut order = Vec::new();
+    let offered = |(n, facts): (usize, &&Facts)| {
+        let (why, heard, bytes) = offer(facts, 0, now)?;
+        Some((why, heard, n, bytes))
+    };
+    let mut offers: BTreeSet<_> = left.iter().enumerate().filter_map(offered).collect();
+    while over > 0
+        && let Some((why, _, n, bytes)) = offers.pop_first()
+    {
+        let facts = left[n];
+        if taken[n] == 0 {
+            order.push((n, why));
+        }
+        let bytes = if facts.ended.is_some() {
+            bytes
+        } else {
+            bytes.min(over)
+        };
+        taken[n] += bytes;
+        over = over.saturating_sub(bytes);
+        offers.extend(offer(facts, taken[n], now).map(|(why, heard, bytes)| (why, heard, n, bytes)));
     }
-    running
-        .into_iter()
-        .filter(|(spare, _)| *spare > level)
-        .map(|(spare, facts)| Action::Punch {
-            id: facts.id.clone(),
-            bytes: spare - level,
-        })
-        .collect()
+    let action = |(n, why): (usize, Why)| match left[n].ended {
+        Some(_) => delete(left[n], why),
+        None => Action::Punch {
+            id: left[n].id.clone(),
+            bytes: taken[n],
+        },
+    };
+    let actions = order.into_iter().map(action).collect();
+    let mut of_each = taken.iter();
+    left.retain(|facts| of_each.next() == Some(&0) || facts.ended.is_none());
+    actions
+}
+
+/// Of too many sessions those of the busiest input go, the smallest first: a source that comes and goes costs nobody
+/// else anything, and not its own shows.
+fn make_few(left: &[&Facts]) -> Vec<Action> {
+    let mut inputs: BTreeMap<&str, Vec<&Facts>> = BTreeMap::new();
+    for facts in left.iter().filter(|facts| facts.ended.is_some()) {
+        inputs.entry(&facts.input).or_default().push(facts);
+    }
+    for sessions in inputs.values_mut() {
+        sessions.sort_by_key(|facts| Reverse((facts.size, facts.started)));
+    }
+    let mut actions = Vec::new();
+    for _ in MOST_SESSIONS..left.len() {
+        let busiest = inputs.values_mut().max_by_key(|sessions| sessions.len());
+        let smallest = busiest.and_then(Vec::pop);
+        actions.extend(smallest.map(|facts| delete(facts, Why::TooMany)));
+    }
+    actions
 }
 
 #[cfg(test)]
@@ -158,10 +215,12 @@ mod tests {
         let at = |minutes: i64| Timestamp::from_second(NOW - 60 * minutes).unwrap();
         Facts {
             id: id.to_owned(),
+            input: "/live/studio".to_owned(),
             started: at(ended.unwrap_or(0) + 60),
             ended: ended.map(at),
             aired,
-            acked,
+            acked_to: acked.then_some(mib * MIB),
+            kept_from: 0,
             sent: mib * MIB,
             size: mib * MIB,
         }
@@ -235,26 +294,131 @@ mod tests {
         );
     }
 
+    /// As above, of a session that began that many minutes ago.
+    fn running(id: &str, minutes: i64, mib: u64) -> Facts {
+        let started = Timestamp::from_second(NOW - 60 * minutes).unwrap();
+        Facts {
+            started,
+            ..facts(id, None, true, false, mib)
+        }
+    }
+
     #[test]
-    fn running_sessions_are_cut_to_one_length() {
+    fn an_acked_head_goes_before_a_fresh_show_nobody_has() {
+        let show = facts("show", Some(0), true, false, 2);
+        let acked = Facts {
+            acked_to: Some(30 * MIB),
+            ..running("running", 300, 40)
+        };
+        assert_eq!(planned(&[show.clone(), acked.clone()], 40), ["running -2"]);
+        // Ten have not been acked, eight always stay, and the show's audio is younger than the head's.
+        assert_eq!(planned(&[show.clone(), acked.clone()], 10), ["running -32"]);
+        assert_eq!(
+            planned(&[show.clone(), acked.clone()], 9),
+            ["running -32", "show Full"]
+        );
+        let unacked = Facts {
+            acked_to: None,
+            ..acked
+        };
+        assert_eq!(planned(&[show.clone(), unacked.clone()], 40), ["running -2"]);
+        // What is left of it is of the last quarter of an hour; the show began an hour ago.
+        let given_up = Facts {
+            kept_from: 760 * MIB,
+            sent: 800 * MIB,
+            ..unacked
+        };
+        assert_eq!(planned(&[show, given_up], 40), ["show Full"]);
+    }
+
+    #[test]
+    fn acked_heads_and_acked_sessions_go_by_age_and_rehearsed_heads_after_them() {
+        let acked = Facts {
+            acked_to: Some(5 * MIB),
+            ..running("running", 300, 40)
+        };
+        let rehearsed = Facts {
+            aired: false,
+            ..running("rehearsed", 900, 20)
+        };
         let sessions = [
-            facts("short", None, true, false, 20),
-            facts("long", None, true, false, 100),
-            facts("middle", None, true, false, 60),
+            facts("older", Some(600), true, true, 10),
+            facts("newer", Some(10), true, true, 10),
+            facts("show", Some(700), true, false, 10),
+            acked,
+            rehearsed,
         ];
-        assert_eq!(planned(&sessions, 180), [""; 0]);
-        assert_eq!(planned(&sessions, 160), ["long -20"]);
-        assert_eq!(planned(&sessions, 120), ["long -50", "middle -10"]);
-        assert_eq!(planned(&sessions, 30), ["long -90", "middle -50", "short -10"]);
-        assert_eq!(planned(&sessions, 0), ["long -92", "middle -52", "short -12"]);
+        assert_eq!(planned(&sessions, 89), ["older FullAcked"]);
+        assert_eq!(planned(&sessions, 75), ["older FullAcked", "running -5"]);
+        let all = [
+            "older FullAcked",
+            "running -5",
+            "newer FullAcked",
+            "rehearsed -12",
+            "show Full",
+        ];
+        assert_eq!(
+            planned(&sessions, 64),
+            all[..4]
+                .iter()
+                .map(|told| told.replace("12", "1"))
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(planned(&sessions, 53), all[..4]);
+        assert_eq!(planned(&sessions, 43), all);
+    }
+
+    #[test]
+    fn running_sessions_are_cut_at_one_time() {
+        let sessions = [
+            running("high", 60, 120),
+            running("low", 60, 60),
+            running("late", 30, 60),
+        ];
+        assert_eq!(planned(&sessions, 240), [""; 0]);
+        assert_eq!(planned(&sessions, 210), ["high -20", "low -10"]);
+        assert_eq!(planned(&sessions, 150), ["high -60", "low -30"]);
+        assert_eq!(planned(&sessions, 0), ["high -112", "low -52", "late -52"]);
+    }
+
+    #[test]
+    fn an_index_is_not_taken_for_a_head() {
+        let sessions = [Facts {
+            kept_from: 90 * MIB,
+            sent: 100 * MIB,
+            ..running("long", 600, 40)
+        }];
+        assert_eq!(planned(&sessions, 0), ["long -2"]);
     }
 
     #[test]
     fn too_many_sessions() {
-        let many: Vec<Facts> = (0..10_003)
-            .map(|n| facts(&format!("{n}"), Some(10_010 - n), true, n == 7, 0))
-            .map(|facts| Facts { sent: 5, ..facts })
-            .collect();
-        assert_eq!(planned(&many, 10), ["7 FullAcked", "0 Full", "1 Full"]);
+        let many = |input: &str, count: i64, mib| -> Vec<Facts> {
+            let session = |n| Facts {
+                input: input.to_owned(),
+                sent: 5,
+                ..facts(&format!("{input}{n}"), Some(5000 - n), true, false, mib)
+            };
+            (0..count).map(session).collect()
+        };
+        let mut sessions = [
+            many("shows", 2, 0),
+            many("flapping", 1999, 0),
+            many("other", 2, 0),
+        ]
+        .concat();
+        assert_eq!(sessions.len(), 2003);
+        assert_eq!(
+            planned(&sessions, 10),
+            ["flapping0 TooMany", "flapping1 TooMany", "flapping2 TooMany"]
+        );
+        sessions[2].size = MIB;
+        assert_eq!(
+            planned(&sessions, 10),
+            ["flapping1 TooMany", "flapping2 TooMany", "flapping3 TooMany"],
+            "its show stays"
+        );
+        sessions.truncate(2000);
+        assert_eq!(planned(&sessions, 10), [""; 0]);
     }
 }

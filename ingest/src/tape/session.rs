@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::disk::{Disk, Troubles};
@@ -47,6 +48,8 @@ pub(super) struct View {
     /// Ranges the disk did not take.
     pub lost: Vec<Range<u64>>,
     pub kept_from: u64,
+    /// Its head was given up at an offset that is no cut. It was told.
+    pub has_no_cuts: bool,
     pub acks: BTreeMap<String, u64>,
     /// Where `join=live` begins.
     pub newest: Option<Boundary>,
@@ -70,6 +73,7 @@ impl View {
             ring: Ring::default(),
             lost: Vec::new(),
             kept_from: 0,
+            has_no_cuts: false,
             acks: BTreeMap::new(),
             newest: None,
             codec: None,
@@ -162,6 +166,12 @@ impl Session {
     #[must_use]
     pub fn is_live(&self) -> bool {
         locked(&self.view).ended.is_none()
+    }
+
+    /// When it ended; `None` while the source is connected.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        locked(&self.view).ended.as_ref().map(|ended| ended.at)
     }
 
     /// The newest place to join it; `None` before there was one, and for sessions of an earlier process.

@@ -1,7 +1,8 @@
 //! All sessions of one ingest. IO: their directories.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
 use std::path::{Path, PathBuf};
@@ -33,8 +34,12 @@ pub struct Shelf {
     pub(super) dir: PathBuf,
     boot_id: String,
     pub(super) sessions: Mutex<BTreeMap<String, Arc<Session>>>,
+    /// Sessions of before whose End the disk has not taken.
+    torn: Mutex<BTreeSet<String>>,
     refusals: Mutex<Refusals>,
     changed: watch::Sender<Version>,
+    /// How often something changed in each Mount's sessions.
+    changes: Mutex<BTreeMap<String, u64>>,
     /// Tells this process from the one before.
     epoch: u64,
     troubles: Arc<Troubles>,
@@ -100,8 +105,10 @@ impl Shelf {
             dir: sessions,
             boot_id: boot_id.to_owned(),
             sessions: Mutex::default(),
+            torn: Mutex::default(),
             refusals: Mutex::default(),
             changed: watch::Sender::default(),
+            changes: Mutex::default(),
             epoch: rand::random(),
             troubles: Arc::default(),
             given_up: AtomicU64::new(0),
@@ -136,6 +143,9 @@ impl Shelf {
                         "this session had no End: ingest stopped in the middle of it"
                     );
                 }
+                if !found.is_whole {
+                    locked(&self.torn).insert(id.to_owned());
+                }
                 let troubles = Arc::clone(&self.troubles);
                 let session = Session::new(
                     &self.dir,
@@ -155,6 +165,32 @@ impl Shelf {
                 "a session cannot be read and is left as it is; when the disk is mended, restart ingest"
             ),
         }
+    }
+
+    /// Tries again to give sessions of before their End. Blocks.
+    pub(super) fn mend(&self) {
+        let torn = locked(&self.torn).clone();
+        for id in torn {
+            if self.get(&id).is_none_or(|session| self.is_mended(&session)) {
+                locked(&self.torn).remove(&id);
+            }
+        }
+    }
+
+    fn is_mended(&self, session: &Session) -> bool {
+        let _alone = locked(&session.keeping);
+        match recover(&session.dir, &self.boot_id) {
+            Ok(found) if found.is_whole => *locked(&session.view) = found.view,
+            Ok(_) => return false,
+            Err(failure) => {
+                tracing::error!(session = session.id(), %failure, "a session cannot be given its End");
+                return false;
+            }
+        }
+        tracing::info!(session = session.id(), "a session got its End at last");
+        session.wake();
+        self.sessions_changed(&session.about().mount);
+        true
     }
 
     /// What nobody can read is not removed: there may be audio in it.
@@ -214,7 +250,7 @@ impl Shelf {
         };
         session.start();
         self.begun.fetch_add(1, Ordering::Relaxed);
-        self.sessions_changed();
+        self.sessions_changed(&input.mount);
         Writer::new(Arc::clone(self), session)
     }
 
@@ -242,7 +278,20 @@ impl Shelf {
         self.epoch
     }
 
-    pub(super) fn sessions_changed(&self) {
+    /// Another when one of these Mounts' sessions changed, within this process.
+    #[must_use]
+    pub fn version_of(&self, mounts: &[String]) -> u64 {
+        let changes = locked(&self.changes);
+        let mut hasher = DefaultHasher::new();
+        for mount in mounts {
+            (mount, changes.get(mount)).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    pub(super) fn sessions_changed(&self, mount: &str) {
+        // Before anybody is woken who looks at it.
+        *locked(&self.changes).entry(mount.to_owned()).or_default() += 1;
         self.changed.send_modify(|version| version.sessions += 1);
     }
 
@@ -278,14 +327,13 @@ impl Shelf {
 
     /// What the keeper does each second: sync, Clock and End lines, and what the disk did not take. Blocks.
     pub fn settle(&self) {
-        let now = Timestamp::now();
         let unsettled: Vec<_> = self
             .sessions()
             .into_iter()
             .filter(|session| !session.is_settled())
             .collect();
         for session in &unsettled {
-            session.round(now);
+            session.round();
         }
         self.spare_memory(&unsettled);
         let newest = locked(&self.refusals).counted();
@@ -308,7 +356,7 @@ impl Shelf {
             if session.give_up_memory() {
                 locked(&self.sessions).remove(session.id());
                 self.troubles.in_memory.fetch_sub(1, Ordering::Relaxed);
-                self.sessions_changed();
+                self.sessions_changed(&session.about().mount);
             }
         }
     }

@@ -54,7 +54,7 @@ impl Writer {
             self.session.line(line);
         }
         if self.show(&units, &lines) {
-            self.shelf.sessions_changed();
+            self.shelf.sessions_changed(&self.session.about().mount);
         }
         self.session.wake();
     }
@@ -83,21 +83,21 @@ impl Writer {
         changed
     }
 
-    /// The source told a title.
+    /// The source told a title. An empty one says that there is none any longer.
     pub fn title(&mut self, told: &str) {
-        let Some(title) = clean_title(told) else { return };
+        let title = clean_title(told);
         let at = {
             let mut view = locked(&self.session.view);
-            if view.title.as_ref() == Some(&title) {
+            if view.title == title {
                 return;
             }
-            view.title = Some(title.clone());
+            view.title.clone_from(&title);
             view.end()
         };
-        let t = Timestamp::now();
+        let (t, title) = (Timestamp::now(), title.unwrap_or_default());
         self.session.line(&Line::Title { at, t, title });
         self.session.wake();
-        self.shelf.sessions_changed();
+        self.shelf.sessions_changed(&self.session.about().mount);
     }
 
     /// From now on it is heard there.
@@ -113,7 +113,7 @@ impl Writer {
         let t = Timestamp::now();
         self.session.line(&Line::Routing { at, t, routing });
         self.session.wake();
-        self.shelf.sessions_changed();
+        self.shelf.sessions_changed(&self.session.about().mount);
     }
 
     /// The source is gone. The End line follows as soon as everything before it is on the disk for good.
@@ -130,7 +130,7 @@ impl Writer {
             why: why.to_owned(),
         });
         self.session.wake();
-        self.shelf.sessions_changed();
+        self.shelf.sessions_changed(&self.session.about().mount);
         self.shelf.hurry();
     }
 }

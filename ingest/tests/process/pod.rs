@@ -170,7 +170,7 @@ impl Pod {
     }
 
     pub fn sessions(&self) -> Sessions {
-        let (status, body) = self.read("/v1/sessions");
+        let (status, body) = self.read("/v1/sessions?all=true");
         assert_eq!(status, 200);
         serde_json::from_slice(&body).unwrap()
     }

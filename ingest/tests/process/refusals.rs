@@ -262,16 +262,16 @@ fn a_taken_input_is_refused_until_it_is_free() {
 }
 
 #[test]
-fn too_many_strangers_are_turned_away_and_sources_stay() {
-    let given = Given::new(vec![input("/live/studio")]);
+fn strangers_keep_out_no_source() {
+    let given = Given::new(vec![input("/live/studio"), input("/live/other")]);
     let pod = given.start();
     let mut source = pod.source("/live/studio", MP3);
     pod.session("/live/studio", |it| it.bytes == MP3.len() as u64);
-    let strangers: Vec<TcpStream> = (0..256).map(|_| pod.call(b"PUT")).collect();
-    let answer = wait_for(|| {
-        let answer = pod.ask(b"");
-        (!answer.is_empty()).then_some(answer)
-    });
+    let mut oldest = pod.call(b"PUT");
+    let _strangers: Vec<TcpStream> = (0..255).map(|_| pod.call(b"PUT")).collect();
+    let _other = pod.source("/live/other", MP3);
+    pod.session("/live/other", |it| it.bytes == MP3.len() as u64);
+    let answer = rest(&mut oldest);
     assert!(
         answer.starts_with("HTTP/1.0 503 Too many connections at once"),
         "{answer}"
@@ -279,10 +279,15 @@ fn too_many_strangers_are_turned_away_and_sources_stay() {
     assert!(answer.contains("\r\nRetry-After: 5\r\n"), "{answer}");
     source.write_all(MP3).unwrap();
     pod.session("/live/studio", |it| it.bytes == 2 * MP3.len() as u64);
-    drop(strangers);
-    wait_for(|| {
-        pod.ask(put("/nowhere", ""))
-            .starts_with("HTTP/1.1 404")
-            .then_some(())
-    });
+}
+
+#[test]
+fn a_refused_format_holds_no_input() {
+    let given = Given::new(vec![input("/live/studio")]);
+    let pod = given.start();
+    // It does not hang up, so that the goodbye takes its 2 seconds.
+    let mut refused = pod.source("/live/studio", b"RIFF\0\0\0\0WAVEfmt ");
+    assert!(rest(&mut refused).starts_with("This stream cannot be taken: this is WAV"));
+    let _next = pod.source("/live/studio", MP3);
+    pod.session("/live/studio", |it| it.ended.is_none());
 }

@@ -37,7 +37,8 @@ pub fn inputs(mount: &ValidMount) -> Vec<InputStatus> {
 #[must_use]
 pub fn on_air(mount: &ValidMount, inputs: &[InputStatus]) -> Option<String> {
     if mount.connected == Connected::Unknown {
-        return mount.before.source.clone();
+        let any = inputs.iter().any(|input| input.connected);
+        return mount.before.source.clone().filter(|_| any);
     }
     let live = |input: &&InputStatus| {
         let session = line(mount, &input.name).and_then(|line| line.session.as_ref());

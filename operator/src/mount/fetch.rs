@@ -7,7 +7,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
 };
 use kube::{Api, Client, runtime::reflector::ObjectRef};
-use radio_crds::{Mount, MountStatus, Station};
+use radio_crds::{Mount, MountStatus, STATION_LABEL, Station};
 
 use super::{
     Error,
@@ -20,11 +20,10 @@ use crate::{
         apply::ApplyError,
         error::ApiError,
         kind::Kind,
-        meta::{Component, names},
+        meta::{COMPONENT_LABEL, Component, names},
         passwords,
-        rollout::any_ready,
     },
-    sources::seen::Seen,
+    sources::{Heard, seen::Seen},
 };
 
 /// What was found.
@@ -48,7 +47,7 @@ pub struct Fetched {
 /// Who is connected to the Station's ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Connected {
-    /// It has not said yet.
+    /// It has not said yet, or does not answer at the moment.
     Unknown,
     /// It is not there, and so nobody is; this is what it said before.
     NoIngest(Option<Seen>),
@@ -119,11 +118,18 @@ fn connected(context: &Context, namespace: &str, station: &str) -> Connected {
     let name = names::ingest(station);
     let reference = ObjectRef::<StatefulSet>::new(&name).within(namespace);
     let set = context.stores.stateful_sets.get(&reference);
-    let seen = context.sources.seen(namespace, station);
-    match seen {
-        seen if !set.is_some_and(|set| any_ready(&set)) => Connected::NoIngest(seen),
-        Some(seen) => Connected::Seen(seen),
-        None => Connected::Unknown,
+    let none_wanted = set.is_some_and(|set| set.spec.as_ref().and_then(|spec| spec.replicas) == Some(0));
+    let labels = [
+        (STATION_LABEL, station),
+        (COMPONENT_LABEL, Component::Ingest.as_str()),
+    ];
+    let any_pod = || !context.stores.pods_with(namespace, &labels).is_empty();
+    match context.sources.heard(namespace, station) {
+        heard if none_wanted => Connected::NoIngest(heard.seen().cloned()),
+        Heard::Now(seen) => Connected::Seen(seen),
+        Heard::Silence(seen) if !any_pod() => Connected::NoIngest(seen),
+        // A pod that is not ready, or is being asked again, may have everybody still: what was told stays.
+        Heard::Silence(_) | Heard::NotYet => Connected::Unknown,
     }
 }
 
@@ -136,9 +142,16 @@ async fn input_secrets(spec: &ValidSpec, context: &Context) -> Result<Secrets, A
     if to_be_made.is_empty() {
         return Ok(secrets(&context.client, &owner.namespace, wanted).await?);
     }
-    wanted.remove(own.as_str());
     let secret = (own.as_str(), Component::Ingest);
-    let made = passwords::ensure(&context.client, owner, Mount::MANAGER, secret, &to_be_made).await?;
+    let made = match passwords::ensure(&context.client, owner, Mount::MANAGER, secret, &to_be_made).await {
+        Ok(made) => made,
+        // Somebody made it before us, as GitOps does: it is theirs to complete, and counts as it is.
+        Err(ApplyError::NameTaken { .. }) => {
+            return Ok(secrets(&context.client, &owner.namespace, wanted).await?);
+        }
+        Err(error) => return Err(error),
+    };
+    wanted.remove(own.as_str());
     let mut secrets = secrets(&context.client, &owner.namespace, wanted).await?;
     secrets.insert(own, made);
     Ok(secrets)
@@ -229,4 +242,99 @@ async fn emergency_exists(
         config_map.data.is_some_and(|data| data.contains_key(key))
             || config_map.binary_data.is_some_and(|data| data.contains_key(key))
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use ingest::{api::Sessions, config::TapeAccess};
+    use k8s_openapi::api::{apps::v1::StatefulSetSpec, core::v1::Pod};
+    use kube::core::ObjectMeta;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        mount::validate,
+        testing::{self, FULL_MOUNT, MockApi, fill, images, refusal, yaml},
+    };
+
+    fn context_with(replicas: i32, pod: bool) -> Context {
+        let (stores, mut writers) = testing::stores(&[], &[]);
+        let metadata = |name: &str| ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some("city".to_owned()),
+            labels: Some(
+                [(STATION_LABEL, "radio"), (COMPONENT_LABEL, "ingest")]
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
+            ),
+            ..ObjectMeta::default()
+        };
+        // Its status says that nothing is ready.
+        let set = StatefulSet {
+            metadata: metadata("radio-ingest"),
+            spec: Some(StatefulSetSpec {
+                replicas: Some(replicas),
+                ..StatefulSetSpec::default()
+            }),
+            status: None,
+        };
+        fill(&mut writers.stateful_sets, [set]);
+        let pod = pod.then(|| Pod {
+            metadata: metadata("radio-ingest-0"),
+            ..Pod::default()
+        });
+        fill(&mut writers.pods, pod);
+        testing::context(MockApi::default().client(|_| refusal(500, "x")), stores)
+    }
+
+    #[tokio::test]
+    async fn only_an_ingest_that_is_gone_has_nobody() {
+        let key = ("city".to_owned(), "radio".to_owned());
+        let access = TapeAccess {
+            addresses: Vec::new(),
+            token: String::new(),
+        };
+        let answer = Sessions {
+            version: "1".to_owned(),
+            sessions: Vec::new(),
+            refusals: Vec::new(),
+        };
+        for (replicas, pod, told) in [
+            (1, true, ["Unknown", "Seen", "Unknown"]),
+            (1, false, ["Unknown", "Seen", "NoIngest"]),
+            (0, true, ["NoIngest", "NoIngest", "NoIngest"]),
+        ] {
+            let context = context_with(replicas, pod);
+            let word = || match connected(&context, "city", "radio") {
+                Connected::Unknown => "Unknown",
+                Connected::NoIngest(_) => "NoIngest",
+                Connected::Seen(_) => "Seen",
+            };
+            context.sources.follow(&key, Some(access.clone()));
+            let not_yet = word();
+            context.sources.answered(&key, &answer);
+            let answers = word();
+            context.sources.silent(&key);
+            assert_eq!([not_yet, answers, word()], told, "{replicas} {pod}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_somebody_else_made_counts_as_it_is() {
+        let api = MockApi::default();
+        let client = api.client(|asked| match asked.path.rsplit('/').next() {
+            Some("talk-inputs") => (
+                200,
+                json!({"metadata": {"name": "talk-inputs"}, "data": {"other": "eA=="}}),
+            ),
+            _ => refusal(404, "NotFound"),
+        });
+        let context = testing::context(client, testing::stores(&[], &[]).0);
+        let spec = validate::spec(&yaml(FULL_MOUNT), &images()).unwrap();
+        let secrets = input_secrets(&spec, &context).await.unwrap();
+        assert_eq!(secrets["talk-inputs"].keys().collect::<Vec<_>>(), ["other"]);
+        assert!(api.asked().iter().all(|asked| asked.starts_with("GET ")));
+        let missing = spec.wants.sources.resolve(&secrets, &[]).missing;
+        assert!(matches!(&missing[0], NoPassword::Key(place) if place.key == "studio"));
+    }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use radio_crds::{
     Mount,
-    input::{DEFAULT_USERNAME, ONLY_INPUT, Passthrough, PasswordPlace},
+    input::{DEFAULT_USERNAME, InputStatus, ONLY_INPUT, Passthrough, PasswordPlace},
 };
 
 use super::pattern::PathPattern;
@@ -216,22 +216,27 @@ impl Sources {
             .collect()
     }
 
-    /// Puts in what the Secrets hold.
+    /// Puts in what the Secrets hold. While the Secret with the keys does not exist its `known` ones stay, closed:
+    /// whoever replaces it by deleting it first shall not end the sources that are connected.
     #[must_use]
-    pub fn resolve(&self, secrets: &Secrets) -> Resolved {
+    pub fn resolve(&self, secrets: &Secrets, known: &[InputStatus]) -> Resolved {
         match self {
             Self::Named(inputs) => resolve_named(inputs, secrets),
             Self::Keyed {
                 pattern,
                 secret,
                 accepts,
-            } => match secrets.get(secret) {
-                Some(keys) => resolve_keys(pattern, secret, *accepts, keys),
-                None => Resolved {
-                    inputs: Vec::new(),
+            } => {
+                if let Some(keys) = secrets.get(secret) {
+                    return resolve_keys(pattern, secret, *accepts, keys);
+                }
+                let nothing = |input: &InputStatus| (input.name.clone(), ByteString::default());
+                let closed = known.iter().map(nothing).collect();
+                Resolved {
                     missing: vec![NoPassword::Secret(secret.clone())],
-                },
-            },
+                    ..resolve_keys(pattern, secret, *accepts, &closed)
+                }
+            }
         }
     }
 }
@@ -361,7 +366,7 @@ spec:
             ("live-inputs", &[("studio", "made"), ("gone", "old")]),
             ("djs", &[("Van_1", "by hand\n")]),
         ]);
-        let resolved = sources.resolve(&found);
+        let resolved = sources.resolve(&found, &[]);
         assert_eq!(
             opened(&resolved),
             [
@@ -392,7 +397,7 @@ spec:
                 NoPassword::Unusable(place("djs", "Van_1")),
             ),
         ] {
-            let resolved = sources.resolve(&found);
+            let resolved = sources.resolve(&found, &[]);
             assert_eq!(
                 opened(&resolved),
                 [
@@ -409,7 +414,7 @@ spec:
         let mut mount: Mount = yaml(PASSTHROUGH_MOUNT);
         let one = sources(&mount).unwrap();
         assert_eq!(one.to_be_made("mic"), ["source"]);
-        let resolved = one.resolve(&secrets(&[("mic-inputs", &[("source", "x")])]));
+        let resolved = one.resolve(&secrets(&[("mic-inputs", &[("source", "x")])]), &[]);
         assert_eq!(opened(&resolved), [("source", "/city/mic.mp3", Some("x"))]);
         assert_eq!(resolved.inputs[0].0.accepts, Some(Format::Mp3));
 
@@ -419,7 +424,7 @@ spec:
         let own = sources(&mount).unwrap();
         assert_eq!(own.to_be_made("mic"), [""; 0]);
         assert_eq!(
-            opened(&own.resolve(&secrets(&[("keys", &[("source", "y"), ("other", "z")])]))),
+            opened(&own.resolve(&secrets(&[("keys", &[("source", "y"), ("other", "z")])]), &[])),
             [("source", "/city/mic.mp3", Some("y"))]
         );
     }
@@ -427,10 +432,13 @@ spec:
     #[test]
     fn each_key_is_an_input() {
         let keyed = sources(&yaml(WILDCARD_MOUNT)).unwrap();
-        let resolved = keyed.resolve(&secrets(&[(
-            "mic-keys",
-            &[("7", "seven"), ("UPPER", "x"), ("8", "eight\r\n"), ("nine", "")],
-        )]));
+        let resolved = keyed.resolve(
+            &secrets(&[(
+                "mic-keys",
+                &[("7", "seven"), ("UPPER", "x"), ("8", "eight\r\n"), ("nine", "")],
+            )]),
+            &[],
+        );
         assert_eq!(
             opened(&resolved),
             [
@@ -447,9 +455,28 @@ spec:
             ]
         );
         assert_eq!(
-            keyed.resolve(&Secrets::new()).missing,
-            [NoPassword::Secret("mic-keys".to_owned())]
+            keyed.resolve(&Secrets::new(), &[]),
+            Resolved {
+                inputs: Vec::new(),
+                missing: vec![NoPassword::Secret("mic-keys".to_owned())],
+            }
         );
+    }
+
+    #[test]
+    fn keys_outlive_their_secret_closed() {
+        let keyed = sources(&yaml(WILDCARD_MOUNT)).unwrap();
+        // A status is text like any other: what cannot be a key is none.
+        let known = ["7", "../x"].map(|name| InputStatus {
+            name: name.to_owned(),
+            ..InputStatus::default()
+        });
+        let resolved = keyed.resolve(&Secrets::new(), &known);
+        assert_eq!(opened(&resolved), [("7", "/mic-7.opus", None)]);
+        assert_eq!(resolved.missing, [NoPassword::Secret("mic-keys".to_owned())]);
+        // A Secret that is there is all that counts.
+        let there = keyed.resolve(&secrets(&[("mic-keys", &[("8", "x")])]), &known);
+        assert_eq!(opened(&there), [("8", "/mic-8.opus", Some("x"))]);
     }
 
     #[test]
@@ -458,7 +485,7 @@ spec:
         let entries: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
         let resolved = sources(&yaml(WILDCARD_MOUNT))
             .unwrap()
-            .resolve(&secrets(&[("mic-keys", &entries)]));
+            .resolve(&secrets(&[("mic-keys", &entries)]), &[]);
         assert_eq!(resolved.inputs.len(), MOST_KEYS);
         assert_eq!(resolved.missing, [NoPassword::TooMany("mic-keys".to_owned())]);
     }

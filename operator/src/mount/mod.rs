@@ -13,6 +13,7 @@ pub mod validate;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, runtime::events::Event};
 use radio_crds::{Mount, MountStatus, conditions::reason};
@@ -123,16 +124,17 @@ impl Kind for Mount {
             .status
             .as_ref()
             .map_or(&[][..], |status| status.inputs.as_slice());
-        let seen = context.sources.seen(&namespace, &self.spec.station_ref.name);
+        let (sources, now) = (&context.sources, Timestamp::now());
+        let heard = sources.heard(&namespace, &self.spec.station_ref.name);
         let object = format!("Mount/{name}");
-        let may_tell = |news: &news::News| {
-            let refused = news.refused.as_ref();
-            refused.is_none_or(|(reason, at)| context.sources.may_tell(&namespace, &object, reason, *at))
+        let untold = |news: &news::News| match &news.refused {
+            Some((reason, at)) => sources.may_tell(&namespace, &object, reason, *at).then_some(0),
+            None => sources.may_tell_coming(&namespace, &name, &news.input, &news.event.reason, now),
         };
-        news::of_mount(&name, old, &wanted.inputs, seen.as_ref())
+        news::of_mount(&name, old, &wanted.inputs, heard.seen())
             .into_iter()
-            .filter(may_tell)
-            .map(|news| news.event)
+            .filter_map(|news| Some((untold(&news)?, news)))
+            .map(|(untold, news)| news.after(untold))
             .collect()
     }
 

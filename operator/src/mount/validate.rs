@@ -211,7 +211,8 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> Result<ValidMount, Error>
             path,
             mount: mount.to_owned(),
         });
-    let resolved = spec.wants.sources.resolve(&fetched.secrets);
+    let before = fetched.before.clone().unwrap_or_default();
+    let resolved = spec.wants.sources.resolve(&fetched.secrets, &before.inputs);
     let mut missing = fetched.missing.clone();
     missing.extend(resolved.missing.into_iter().map(Missing::Password));
     Ok(ValidMount {
@@ -228,7 +229,7 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> Result<ValidMount, Error>
             })
             .collect(),
         connected: fetched.connected.clone(),
-        before: fetched.before.clone().unwrap_or_default(),
+        before,
         spec,
     })
 }

@@ -21,7 +21,8 @@ use crate::{
 /// An ingest that answers all the time is not asked more often.
 const BETWEEN_ANSWERS: Duration = Duration::from_millis(200);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(15);
+/// Spread it is 3 s at most: after an installation nobody shall wait longer for a status.
+const LAST_RETRY: Duration = Duration::from_millis(2500);
 
 /// Follows whom it is ordered to; ends when nobody can order any more. Dropped, it follows nobody.
 pub async fn run(context: Arc<Context>, mut orders: UnboundedReceiver<Order>, queues: Queues) {
@@ -79,6 +80,11 @@ async fn follow(context: Arc<Context>, queues: Queues, key: Key, access: TapeAcc
                 if failures == 0 {
                     tracing::warn!(namespace, station, %error, "the ingest does not say who is connected, it is asked again");
                 }
+                if context.sources.silent(&key) {
+                    for wake in everybody(&context, &key) {
+                        queues.send(wake);
+                    }
+                }
                 // After a restart it counts anew.
                 after = None;
                 sleep(spread(retry(failures))).await;
@@ -95,22 +101,26 @@ fn retry(failures: u32) -> Duration {
 }
 
 /// A first answer concerns all Mounts: a status may still name a source that went while nobody looked.
-fn wakes(context: &Context, (namespace, station): &Key, changes: &Changes) -> Vec<Wake> {
-    let mut wakes: Vec<Wake> = Vec::new();
+fn wakes(context: &Context, key: &Key, changes: &Changes) -> Vec<Wake> {
     if changes.first {
-        let of_station = context.stores.mounts_of(namespace, station);
-        wakes.extend(
-            of_station
-                .iter()
-                .map(|mount| wake::mount(namespace, &mount.name_any())),
-        );
-    } else {
-        wakes.extend(changes.mounts.iter().map(|mount| wake::mount(namespace, mount)));
+        return everybody(context, key);
     }
-    if changes.first || changes.came_or_went {
+    let (namespace, station) = key;
+    let mounts = changes.mounts.iter();
+    let mut wakes: Vec<Wake> = mounts.map(|mount| wake::mount(namespace, mount)).collect();
+    if changes.came_or_went {
         wakes.push(wake::station(namespace, station));
     }
     wakes
+}
+
+/// A Station and its Mounts.
+fn everybody(context: &Context, (namespace, station): &Key) -> Vec<Wake> {
+    let mounts = context.stores.mounts_of(namespace, station);
+    let mounts = mounts
+        .iter()
+        .map(|mount| wake::mount(namespace, &mount.name_any()));
+    mounts.chain([wake::station(namespace, station)]).collect()
 }
 
 async fn tell_strangers(context: &Context, (namespace, station): &Key, changes: &Changes) {
@@ -140,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        sources::Sources,
+        sources::{Heard, Sources},
         testing::{self, MockApi, PLAIN_MOUNT, PLAIN_STATION, refused, session, yaml},
     };
 
@@ -192,21 +202,24 @@ mod tests {
             let woken = tokio::time::timeout(patience, woken_mounts.next()).await;
             woken.unwrap().unwrap().name
         };
-        // At first all Mounts, then, after the failure, the one that has a source now.
-        assert_eq!(mount().await, "live");
-        assert_eq!(mount().await, "talk");
-        for _ in 0..2 {
+        // All Mounts at the first answer, at the failure, and at the answer after it.
+        for _ in 0..3 {
+            assert_eq!(mount().await, "live");
+        }
+        for _ in 0..3 {
             let woken = tokio::time::timeout(patience, woken_stations.next()).await;
             assert_eq!(woken.unwrap().unwrap().name, "radio");
         }
-        let seen = context.sources.seen("city", "radio").unwrap();
+        let Heard::Now(seen) = context.sources.heard("city", "radio") else {
+            panic!("it answers again")
+        };
         assert_eq!(seen.anybody(), Some(("talk", "studio")));
         assert_eq!(api.asked(), ["POST events"]);
         assert_eq!(api.last_body("POST")["regarding"]["kind"], "Station");
 
         // Left alone, the connection ends; what is dropped with the tasks says so.
         context.sources.follow(&key, None);
-        assert_eq!(context.sources.seen("city", "radio"), None);
+        assert_eq!(context.sources.heard("city", "radio"), Heard::NotYet);
         following.abort();
         server.abort();
     }
@@ -215,6 +228,12 @@ mod tests {
     fn retries_slow_down() {
         assert_eq!(retry(0), FIRST_RETRY);
         assert_eq!(retry(2), FIRST_RETRY * 4);
-        assert_eq!(retry(u32::MAX), LAST_RETRY);
+        for _ in 0..100 {
+            let longest = spread(retry(u32::MAX));
+            assert!(
+                longest >= Duration::from_secs(2) && longest <= Duration::from_secs(3),
+                "{longest:?}"
+            );
+        }
     }
 }

@@ -25,6 +25,11 @@ use seen::{Changes, Seen};
 /// At most one Event in this time for each reason of a Mount, and one refusal for each reason of an input.
 pub const TELL_EVERY: Duration = Duration::from_mins(1);
 
+/// At most one Event in this time for each input that a source comes, and one that it goes.
+pub const TELL_COMING_EVERY: Duration = Duration::from_secs(30);
+/// How long it is remembered that something was not told.
+const REMEMBER: Duration = Duration::from_hours(1);
+
 /// A Station, by namespace and name.
 pub type Key = (String, String);
 
@@ -37,10 +42,33 @@ pub enum Order {
     Leave(Key),
 }
 
+/// How an ingest answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It has not been heard yet.
+    NotYet,
+    /// It answers: this is so now.
+    Now(Seen),
+    /// It did not answer when it was asked last; this is what it said before.
+    Silence(Option<Seen>),
+}
+
+impl Heard {
+    /// What it said last.
+    #[must_use]
+    pub fn seen(&self) -> Option<&Seen> {
+        match self {
+            Self::NotYet => None,
+            Self::Now(seen) => Some(seen),
+            Self::Silence(seen) => seen.as_ref(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Followed {
     access: TapeAccess,
-    seen: Option<Seen>,
+    heard: Heard,
 }
 
 /// What was seen of all ingests.
@@ -49,6 +77,8 @@ pub struct Sources {
     stations: Mutex<HashMap<Key, Followed>>,
     /// When which object was last told of which kind of refusal.
     told: Mutex<HashMap<(String, String, String), Timestamp>>,
+    /// When which input of which Mount was last told to have come or gone, and how often not since.
+    comings: Mutex<HashMap<[String; 4], (Timestamp, u32)>>,
     since: Timestamp,
     orders: UnboundedSender<Order>,
 }
@@ -61,6 +91,7 @@ impl Sources {
         let sources = Self {
             stations: Mutex::default(),
             told: Mutex::default(),
+            comings: Mutex::default(),
             since,
             orders,
         };
@@ -84,7 +115,7 @@ impl Sources {
             (Some(access), None) => {
                 let followed = Followed {
                     access: access.clone(),
-                    seen: None,
+                    heard: Heard::NotYet,
                 };
                 stations.insert(key.clone(), followed);
                 Order::Follow(key.clone(), access)
@@ -96,14 +127,26 @@ impl Sources {
         }
     }
 
-    /// What was last seen of a Station's ingest; `None`: nothing yet.
+    /// What is heard of a Station's ingest.
     #[must_use]
-    pub fn seen(&self, namespace: &str, station: &str) -> Option<Seen> {
+    pub fn heard(&self, namespace: &str, station: &str) -> Heard {
         let stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
         stations
-            .get(&(namespace.to_owned(), station.to_owned()))?
-            .seen
-            .clone()
+            .get(&(namespace.to_owned(), station.to_owned()))
+            .map_or(Heard::NotYet, |followed| followed.heard.clone())
+    }
+
+    /// An ingest did not answer; returns whether that is new.
+    pub(crate) fn silent(&self, key: &Key) -> bool {
+        let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(followed) = stations.get_mut(key) else {
+            return false;
+        };
+        if matches!(followed.heard, Heard::Silence(_)) {
+            return false;
+        }
+        followed.heard = Heard::Silence(followed.heard.seen().cloned());
+        true
     }
 
     /// An ingest answered. Nothing changes for a Station that is followed no longer.
@@ -112,12 +155,14 @@ impl Sources {
         let Some(followed) = stations.get_mut(key) else {
             return Changes::default();
         };
-        let first = followed.seen.is_none();
-        let seen = followed.seen.get_or_insert_with(|| Seen::new(self.since));
-        Changes {
-            first,
-            ..seen.take(answer)
-        }
+        let first = !matches!(followed.heard, Heard::Now(_));
+        let mut seen = match std::mem::replace(&mut followed.heard, Heard::NotYet) {
+            Heard::Now(seen) | Heard::Silence(Some(seen)) => seen,
+            Heard::NotYet | Heard::Silence(None) => Seen::new(self.since),
+        };
+        let changes = seen.take(answer);
+        followed.heard = Heard::Now(seen);
+        Changes { first, ..changes }
     }
 
     /// Whether an object may be told of a refusal: a new one, and not too many of a kind.
@@ -134,6 +179,32 @@ impl Sources {
         }
         told.insert(key, at);
         true
+    }
+
+    /// Whether it may be told that a source came or went: how often it was not told since the last time; `None`: not now.
+    pub fn may_tell_coming(
+        &self,
+        namespace: &str,
+        mount: &str,
+        input: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Option<u32> {
+        let age = |told: Timestamp| now.duration_since(told).abs();
+        let mut comings = self.comings.lock().unwrap_or_else(PoisonError::into_inner);
+        comings.retain(|_, (told, _)| age(*told) < signed(REMEMBER));
+        let key = [namespace, mount, input, reason].map(str::to_owned);
+        match comings.get_mut(&key) {
+            Some((told, untold)) if age(*told) < signed(TELL_COMING_EVERY) => {
+                *untold = untold.saturating_add(1);
+                None
+            }
+            before => {
+                let untold = before.map_or(0, |(_, untold)| *untold);
+                comings.insert(key, (now, 0));
+                Some(untold)
+            }
+        }
     }
 }
 
@@ -175,20 +246,55 @@ mod tests {
         sources.follow(&key(), Some(access("a")));
         assert_eq!(next(), None);
 
-        assert_eq!(sources.seen("city", "radio"), None);
+        assert_eq!(sources.heard("city", "radio"), Heard::NotYet);
         assert!(sources.answered(&key(), &nothing()).first);
         assert!(!sources.answered(&key(), &nothing()).first);
         // Another token is no reason to forget who is connected.
         sources.follow(&key(), Some(access("b")));
         assert_eq!(next(), Some(Order::Follow(key(), access("b"))));
-        assert!(sources.seen("city", "radio").is_some());
+        assert!(matches!(sources.heard("city", "radio"), Heard::Now(_)));
 
         sources.follow(&key(), None);
         assert_eq!(next(), Some(Order::Leave(key())));
-        assert_eq!(sources.seen("city", "radio"), None);
+        assert_eq!(sources.heard("city", "radio"), Heard::NotYet);
         // A late answer brings nothing back.
         assert_eq!(sources.answered(&key(), &nothing()), Changes::default());
-        assert_eq!(sources.seen("city", "radio"), None);
+        assert!(!sources.silent(&key()));
+        assert_eq!(sources.heard("city", "radio"), Heard::NotYet);
+    }
+
+    #[test]
+    fn silence_is_news_once_and_so_is_its_end() {
+        let (sources, _orders) = Sources::new(Timestamp::UNIX_EPOCH);
+        sources.follow(&key(), Some(access("a")));
+        assert!(sources.silent(&key()));
+        assert_eq!(sources.heard("city", "radio"), Heard::Silence(None));
+        assert!(!sources.silent(&key()));
+        assert!(sources.answered(&key(), &nothing()).first);
+        assert!(sources.silent(&key()));
+        // Which refusals were told is not forgotten.
+        assert!(sources.heard("city", "radio").seen().is_some());
+        assert!(sources.answered(&key(), &nothing()).first);
+        assert!(!sources.answered(&key(), &nothing()).first);
+    }
+
+    #[test]
+    fn an_encoder_that_comes_and_goes_is_told_now_and_then() {
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let (sources, _orders) = Sources::new(at(0));
+        let tell = |input: &str, reason: &str, seconds| {
+            sources.may_tell_coming("city", "live", input, reason, at(seconds))
+        };
+        assert_eq!(tell("studio", "SourceConnected", 1), Some(0));
+        assert_eq!(tell("studio", "SourceDisconnected", 2), Some(0));
+        assert_eq!(tell("studio", "SourceConnected", 3), None);
+        assert_eq!(tell("van", "SourceConnected", 3), Some(0));
+        assert_eq!(tell("studio", "SourceConnected", 30), None);
+        assert_eq!(tell("studio", "SourceConnected", 31), Some(2));
+        assert_eq!(tell("studio", "SourceConnected", 61), Some(0));
+        assert_eq!(sources.comings.lock().unwrap().len(), 3);
+        assert_eq!(tell("studio", "SourceConnected", 4000), Some(0));
+        assert_eq!(sources.comings.lock().unwrap().len(), 1);
     }
 
     #[test]

@@ -15,8 +15,25 @@ use crate::k8s::error::shorten;
 pub struct News {
     /// As it is told.
     pub event: Event,
+    /// The input.
+    pub input: String,
     /// When, and for which reason, if a source was refused.
     pub refused: Option<(String, Timestamp)>,
+}
+
+impl News {
+    /// The Event, when the same happened `untold` times since it was last told.
+    #[must_use]
+    pub fn after(mut self, untold: u32) -> Event {
+        if let Some(note) = self.event.note.as_mut()
+            && untold > 0
+        {
+            *note = shorten(format!(
+                "{note} (and {untold} times before, since this was last told)"
+            ));
+        }
+        self.event
+    }
 }
 
 /// What changed between two statuses of a Mount.
@@ -48,8 +65,9 @@ pub fn of_mount(mount: &str, old: &[InputStatus], new: &[InputStatus], seen: Opt
     news
 }
 
-fn normal(reason: &str, note: String) -> News {
+fn normal(input: &InputStatus, reason: &str, note: String) -> News {
     News {
+        input: input.name.clone(),
         event: Event {
             type_: EventType::Normal,
             reason: reason.to_owned(),
@@ -70,6 +88,7 @@ fn connected(input: &InputStatus) -> News {
         .as_ref()
         .map_or_else(String::new, |codec| format!(", sending {codec}"));
     normal(
+        input,
         event::SOURCE_CONNECTED,
         format!(
             "a source is connected to input {} at {}{since}{codec}",
@@ -83,6 +102,7 @@ fn disconnected(mount: &str, input: &InputStatus, seen: Option<&Seen>) -> News {
         .and_then(|seen| seen.line(mount, &input.name)?.ended.as_ref())
         .map_or_else(String::new, |ended| format!(": {}", one_line(&ended.why)));
     normal(
+        input,
         event::SOURCE_DISCONNECTED,
         format!(
             "the source of input {} at {} is gone{why}",
@@ -96,6 +116,7 @@ fn refused(input: &InputStatus, refusal: &LastRefusal) -> News {
     let told = told(refusal.time.0, &refusal.from, &input.path, &refusal.message);
     News {
         event: warning(format!("{told}. {advice}")),
+        input: input.name.clone(),
         refused: Some((refusal.reason.clone(), refusal.time.0)),
     }
 }
@@ -245,6 +266,19 @@ mod tests {
         ] {
             assert_eq!(reasons(&old, &new), told, "{old:?} {new:?}");
         }
+    }
+
+    #[test]
+    fn what_was_not_told_is_counted() {
+        let told = |untold| {
+            let news = of_mount("live", &[on(1)], &[free()], None).remove(0);
+            news.after(untold).note.unwrap()
+        };
+        assert_eq!(told(0), "the source of input studio at /live/studio is gone");
+        assert_eq!(
+            told(4),
+            "the source of input studio at /live/studio is gone (and 4 times before, since this was last told)"
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Line {
 /// Whom an answer concerns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// It is the first one: what was known before may be as old as the status.
+    /// It is the first one, or the first after a silence: what was known before may be as old as the status.
     pub first: bool,
     /// These Mounts have something new to tell.
     pub mounts: BTreeSet<String>,
@@ -86,7 +86,10 @@ impl Seen {
             line.session = session;
             line.ended = ended;
         }
-        for refusal in &answer.refusals {
+        // An older one after a newer one would be taken for one that was told.
+        let mut refusals: Vec<&Refusal> = answer.refusals.iter().collect();
+        refusals.sort_by_key(|refusal| refusal.at);
+        for refusal in refusals {
             match (&refusal.mount, &refusal.input) {
                 (Some(mount), Some(input)) => {
                     let line = self.lines.entry((mount.clone(), input.clone())).or_default();
@@ -264,6 +267,18 @@ mod tests {
         );
         assert_ne!(seen.take(&again), Changes::default());
         assert_eq!(seen.take(&again), Changes::default());
+    }
+
+    #[test]
+    fn no_refusal_is_swallowed_by_a_newer_one() {
+        let mut seen = Seen::new(at(0));
+        let new = refused(Some(("live", "van")), RefusalReason::Taken, at(9));
+        let old = refused(Some(("live", "van")), RefusalReason::Unauthorized, at(3));
+        seen.take(&answer(&[], &[new.clone(), old]));
+        let line = seen.line("live", "van").unwrap();
+        assert_eq!(line.refusal.as_ref(), Some(&new));
+        let told: Vec<_> = line.told.values().copied().collect();
+        assert_eq!(told, [at(9), at(3)]);
     }
 
     #[test]

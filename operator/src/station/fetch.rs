@@ -26,6 +26,7 @@ use crate::{
         fetch::secrets,
         inputs::{Secrets, sources},
     },
+    sources::Heard,
 };
 
 /// What was found.
@@ -82,9 +83,10 @@ fn roll(owner: &Owner, context: &Context) -> Roll {
     let Some(set) = context.stores.stateful_sets.get(&reference) else {
         return Roll::Idle;
     };
-    let connected = match context.sources.seen(&owner.namespace, &owner.name) {
-        None => Connected::Unknown,
-        Some(seen) => seen
+    let connected = match context.sources.heard(&owner.namespace, &owner.name) {
+        Heard::NotYet => Connected::Unknown,
+        Heard::Silence(_) => Connected::Silent,
+        Heard::Now(seen) => seen
             .anybody()
             .map_or(Connected::Nobody, |(mount, input)| Connected::Somebody {
                 mount: mount.to_owned(),

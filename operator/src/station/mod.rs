@@ -87,16 +87,7 @@ impl Kind for Station {
         let spec = validate::spec(self, &context.images)?;
         let fetched = fetch::fetch(&spec, context).await?;
         let valid = validate::validate(spec, &fetched);
-        // Boxed: so many objects are too much to be carried along by every future above.
-        let desired = Box::new(build::build(&valid));
-        let children = Applier {
-            client: &context.client,
-            stores: &context.stores,
-            ledger: &context.ledger,
-            owner: &valid.spec.owner,
-            manager: Self::MANAGER,
-        };
-        let applied = apply::apply(&children, &desired).await?;
+        // Before anything is written: a child that cannot be applied says nothing about who is connected.
         let owner = &valid.spec.owner;
         let access = || {
             readers::access(
@@ -108,6 +99,16 @@ impl Kind for Station {
         };
         let key = (owner.namespace.clone(), owner.name.clone());
         context.sources.follow(&key, valid.ingest.wanted.then(access));
+        // Boxed: so many objects are too much to be carried along by every future above.
+        let desired = Box::new(build::build(&valid));
+        let children = Applier {
+            client: &context.client,
+            stores: &context.stores,
+            ledger: &context.ledger,
+            owner: &valid.spec.owner,
+            manager: Self::MANAGER,
+        };
+        let applied = apply::apply(&children, &desired).await?;
         Ok(status::observe(&valid, &applied, &context.stores))
     }
 
@@ -125,5 +126,37 @@ impl Kind for Station {
 
     fn common(status: &mut StationStatus) -> (&mut Option<i64>, &mut Vec<Condition>) {
         (&mut status.observed_generation, &mut status.conditions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        sources::{Order, Sources},
+        testing::{self, FULL_MOUNT, MockApi, PLAIN_STATION, credentials_secret, refusal, value, yaml},
+    };
+
+    #[tokio::test]
+    async fn a_child_that_cannot_be_applied_does_not_end_following() {
+        let api = MockApi::default();
+        let client = api.client(
+            |asked| match (asked.method.as_str(), asked.path.rsplit('/').next()) {
+                ("GET", Some("radio-credentials")) => (200, value(&credentials_secret())),
+                ("GET", _) => refusal(404, "NotFound"),
+                _ => refusal(403, "Forbidden"),
+            },
+        );
+        let station: Station = yaml(PLAIN_STATION);
+        let (stores, _writers) = testing::stores(std::slice::from_ref(&station), &[yaml(FULL_MOUNT)]);
+        let (sources, mut orders) = Sources::new(Timestamp::UNIX_EPOCH);
+        let mut context = testing::context(client, stores);
+        context.sources = sources;
+        let failed = station.run(&context).await;
+        assert!(matches!(failed, Err(Error::Apply(_))));
+        let order = orders.try_recv().unwrap();
+        assert!(matches!(order, Order::Follow((_, station), _) if station == "radio"));
     }
 }

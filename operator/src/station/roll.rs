@@ -5,6 +5,8 @@
 pub enum Connected {
     /// The ingest has not said yet.
     Unknown,
+    /// The ingest does not answer.
+    Silent,
     /// Nobody.
     Nobody,
     /// At least this input of this Mount.
@@ -27,13 +29,14 @@ pub enum Roll {
     Held(Connected),
 }
 
-/// `pending`: the pod is of an older version; `ready`: it takes sources. One that does not has nobody to lose.
+/// `pending`: the pod is of an older version; `ready`: as its probe says. A probe can fail for a moment under a source
+/// that is fine: only a pod that does not answer us either has nobody to lose.
 #[must_use]
 pub fn decide(pending: bool, ready: bool, connected: &Connected) -> Roll {
     match (pending, ready, connected) {
         (false, ..) => Roll::Idle,
-        (true, false, _) | (true, true, Connected::Nobody) => Roll::Now,
-        (true, true, connected) => Roll::Held(connected.clone()),
+        (true, _, Connected::Nobody) | (true, false, Connected::Silent) => Roll::Now,
+        (true, _, connected) => Roll::Held(connected.clone()),
     }
 }
 
@@ -74,7 +77,7 @@ mod tests {
             mount: "live".to_owned(),
             input: "studio".to_owned(),
         };
-        let (unknown, nobody) = (|| Connected::Unknown, || Connected::Nobody);
+        let (unknown, nobody, silent) = (|| Connected::Unknown, || Connected::Nobody, || Connected::Silent);
         for (pending, ready, connected, partition, held) in [
             (false, true, nobody(), 1, false),
             (false, true, dj(), 1, false),
@@ -83,9 +86,13 @@ mod tests {
             (true, true, dj(), 1, true),
             // After a start of the operator, until the first answer.
             (true, true, unknown(), 1, true),
+            (true, false, unknown(), 1, true),
+            // A probe that fails while we hear that somebody is connected.
+            (true, false, dj(), 1, true),
+            (true, false, nobody(), 0, false),
+            (true, true, silent(), 1, true),
             // A version that does not work can always be replaced.
-            (true, false, unknown(), 0, false),
-            (true, false, dj(), 0, false),
+            (true, false, silent(), 0, false),
         ] {
             let roll = decide(pending, ready, &connected);
             assert_eq!(

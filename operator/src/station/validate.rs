@@ -103,7 +103,7 @@ pub struct Ingest {
     pub feeds: Vec<Feed>,
 }
 
-/// An input somebody can connect to.
+/// An input. Without a password it is there all the same: whoever is connected stays, nobody else gets in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Door {
     /// The Mount.
@@ -112,8 +112,8 @@ pub struct Door {
     pub priority: u16,
     /// The input.
     pub input: Input,
-    /// What opens it.
-    pub password: Password,
+    /// What opens it, if there is one.
+    pub password: Option<Password>,
 }
 
 /// Checks the spec.
@@ -258,9 +258,9 @@ fn admit(
     let title = mount.spec.title.as_ref();
     let title = title.and_then(|title| Line::parse("spec.title", title, 200).ok());
     let title = title.as_ref().unwrap_or(station_title);
-    let open = wants.sources.resolve(secrets).inputs.into_iter().zip(0..);
-    for ((input, password), number) in open {
-        let Some(password) = password else { continue };
+    let known = mount.status.as_ref().map_or(&[][..], |status| &status.inputs);
+    let inputs = wants.sources.resolve(secrets, known).inputs;
+    for ((input, password), number) in inputs.into_iter().zip(0..) {
         if wants.through {
             let Ok(path) = StreamPath::with_ending("spec.path", input.path.as_str()) else {
                 continue;
@@ -291,10 +291,12 @@ fn admit(
 
 #[cfg(test)]
 mod tests {
+    use radio_crds::{MountStatus, input::InputStatus};
+
     use super::*;
     use crate::testing::{
         FULL_MOUNT, FULL_STATION, PASSTHROUGH_MOUNT, PLAIN_MOUNT, PLAIN_STATION, SECRET, WILDCARD_MOUNT,
-        images, valid_station, yaml,
+        credentials, images, valid_station, yaml,
     };
 
     #[test]
@@ -402,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_to_are_the_inputs_with_a_password_of_good_mounts() {
+    fn what_is_sent_to_are_the_inputs_of_good_mounts() {
         let late = WILDCARD_MOUNT.replace("name: mics", "name: zz-late");
         let station = valid_station(
             PLAIN_STATION,
@@ -444,6 +446,46 @@ mod tests {
             ]
         );
         assert!(!valid_station(PLAIN_STATION, &[PLAIN_MOUNT]).ingest.wanted);
+    }
+
+    fn without_secrets(mounts: Vec<Mount>) -> ValidStation {
+        let spec = spec(&yaml(PLAIN_STATION), &images()).unwrap();
+        let fetched = Fetched {
+            credentials: credentials(),
+            mounts,
+            secrets: Secrets::new(),
+            roll: Roll::Idle,
+        };
+        validate(spec, &fetched)
+    }
+
+    #[test]
+    fn a_deleted_secret_takes_nobody_off_the_air() {
+        let mounts = [FULL_MOUNT, PASSTHROUGH_MOUNT, WILDCARD_MOUNT];
+        let before = valid_station(PLAIN_STATION, &mounts);
+        let mut mounts: Vec<Mount> = mounts.iter().map(|mount| yaml(mount)).collect();
+        let known = ["7", "8"].map(|key| InputStatus {
+            name: key.to_owned(),
+            ..InputStatus::default()
+        });
+        mounts[2].status = Some(MountStatus {
+            inputs: known.to_vec(),
+            ..MountStatus::default()
+        });
+        let after = without_secrets(mounts);
+        assert_eq!(after.heard, before.heard);
+        assert_eq!(after.ingest.feeds, before.ingest.feeds);
+        let inputs = |station: &ValidStation| -> Vec<Input> {
+            station
+                .ingest
+                .doors
+                .iter()
+                .map(|door| door.input.clone())
+                .collect()
+        };
+        assert_eq!(inputs(&after), inputs(&before));
+        assert!(after.ingest.doors.iter().all(|door| door.password.is_none()));
+        assert_eq!(after.ingest.doors.len(), 5);
     }
 
     #[test]

@@ -279,3 +279,49 @@ fn what_is_no_session_is_no_trouble() {
     }
     assert!(sessions.join("lost+found").exists());
 }
+
+#[test]
+fn an_end_the_disk_does_not_take_is_written_when_it_does() {
+    let place = place();
+    let shelf = Shelf::open(place.path(), BOOT).unwrap();
+    let mut writer = begin(&shelf, Container::Mp3, Routing::Live);
+    writer.append(&include_bytes!("../../framing/fixtures/tone.mp3").repeat(20));
+    writer.title("News");
+    let (left, dir) = left_behind(writer.session());
+    let before = fs::read_to_string(dir.join("index")).unwrap();
+    fs::write(dir.join("index"), format!("{before}{{\"torn")).unwrap();
+    // The new index cannot be made.
+    fs::create_dir(dir.join(".index")).unwrap();
+    let again = Shelf::open(left.path(), BOOT).unwrap();
+    let found = again.get(writer.session().id()).unwrap();
+    assert_eq!(
+        found.index_bytes(),
+        before.len() as u64,
+        "what is there can be read"
+    );
+    let told = found.describe();
+    assert_eq!(told.ended.clone().unwrap().why, "ingest stopped in the middle");
+    assert_eq!(
+        crate::api::Session {
+            ended: None,
+            ..told.clone()
+        },
+        writer.session().describe()
+    );
+    again.retain(Timestamp::now(), 0);
+    assert_eq!(found.index_bytes(), before.len() as u64);
+
+    fs::remove_dir(dir.join(".index")).unwrap();
+    let version = again.changed().borrow().sessions;
+    let progress = found.progress();
+    again.retain(Timestamp::now(), 0);
+    assert_eq!(found.describe(), told);
+    assert!(matches!(lines(&dir).last(), Some(Line::End { .. })));
+    assert_eq!(
+        found.index_bytes(),
+        fs::metadata(dir.join("index")).unwrap().len()
+    );
+    assert!(progress.has_changed().unwrap() && again.changed().borrow().sessions == version + 1);
+    again.retain(Timestamp::now(), 0);
+    assert_eq!(again.changed().borrow().sessions, version + 1, "once is enough");
+}

@@ -177,3 +177,59 @@ fn a_running_session_loses_its_head_and_can_still_be_joined() {
         dir.display()
     );
 }
+
+#[test]
+fn the_acked_head_of_a_running_session_goes_before_a_fresh_show() {
+    let place = place();
+    let shelf = Shelf::open(place.path(), BOOT).unwrap();
+    let mut writer = begin(&shelf, Container::Ogg, Routing::Live);
+    let running = Arc::clone(writer.session());
+    let stream = opus(1, "One", 660, 60_000);
+    for piece in stream.chunks(500_000) {
+        writer.append(piece);
+    }
+    let ack = Ack {
+        recording: "show-2026-11-21".to_owned(),
+        to: 30 << 20,
+    };
+    shelf.ack(running.id(), &ack).unwrap();
+    let show = ended(&shelf, Routing::Live, &opus(2, "Two", 35, 60_000));
+    shelf.retain(Timestamp::now(), 36 << 20);
+    assert_eq!(ids(&shelf), [running.id(), show.id()]);
+    assert!(running.kept_from() > 0 && running.kept_from() <= 30 << 20);
+    assert!(shelf.figures().tape_bytes <= 36 << 20);
+    assert_eq!(shelf.figures().given_up_bytes, 0, "a Recording has all that went");
+}
+
+#[test]
+fn a_running_session_without_cuts_loses_its_head_all_the_same() {
+    let mp3 = include_bytes!("../../framing/fixtures/tone.mp3");
+    let place = place();
+    let shelf = Shelf::open(place.path(), BOOT).unwrap();
+    let mut writer = begin(&shelf, Container::Mp3, Routing::Live);
+    let session = Arc::clone(writer.session());
+    let stream = [&mp3[..], &vec![0x55; 30 << 20]].concat();
+    for piece in stream.chunks(500_000) {
+        writer.append(piece);
+    }
+    let show = ended(&shelf, Routing::Live, &opus(2, "Two", 20, 60_000));
+    shelf.retain(Timestamp::now(), 16 << 20);
+    assert_eq!(ids(&shelf), [session.id(), show.id()], "the other's show stays");
+    let kept_from = session.kept_from();
+    let size = stream.len() as u64;
+    assert!(
+        size - kept_from <= 16 << 20 && size - kept_from >= 8 << 20,
+        "{kept_from} of {size}"
+    );
+    let blocks = fs::metadata(session.dir.join("tape")).unwrap().blocks() * 512;
+    assert!(blocks < 17 << 20, "the disk has the room: {blocks}");
+    let from = usize::try_from(kept_from).unwrap();
+    assert_eq!(read_all(&session, kept_from), &stream[from..]);
+    // Understood again, it can be joined again; and so it can after a kill.
+    writer.append(&mp3.repeat(3));
+    assert!(matches!(session.join(kept_from).unwrap(), Joined::At(at) if at.at >= size));
+    let (left, _) = left_behind(&session);
+    let again = Shelf::open(left.path(), BOOT).unwrap().get(session.id()).unwrap();
+    assert_eq!((again.kept_from(), again.bytes()), (kept_from, session.bytes()));
+    assert!(matches!(again.join(kept_from).unwrap(), Joined::At(at) if at.at >= size));
+}

@@ -60,17 +60,18 @@ pub fn config(station: &ValidStation) -> Secret {
 
 fn input(door: &Door) -> config::Input {
     let input = &door.input;
+    let credential = door.password.as_ref().map(|password| Credential {
+        user: input.username.to_string(),
+        sha256: digest(password.reveal()),
+        routing: Routing::Live,
+    });
     config::Input {
         mount: door.mount.clone(),
         name: input.name.clone(),
         path: input.path.to_string(),
         priority: door.priority,
         accepts: input.accepts,
-        credentials: vec![Credential {
-            user: input.username.to_string(),
-            sha256: digest(door.password.reveal()),
-            routing: Routing::Live,
-        }],
+        credentials: credential.into_iter().collect(),
     }
 }
 

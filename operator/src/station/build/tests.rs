@@ -241,6 +241,23 @@ fn only_image_and_number_of_relays_touch_the_pods() {
 }
 
 #[test]
+fn an_input_without_a_password_stays_and_nothing_opens_it() {
+    let mut station = valid_station(FULL_STATION, &MOUNTS);
+    let inputs =
+        |station: &ValidStation| json(&build(station).ingest_config, "ingest.json")["inputs"].clone();
+    let mut before = inputs(&station);
+    for door in &mut station.ingest.doors {
+        door.password = None;
+    }
+    let told = inputs(&station);
+    for input in before.as_array_mut().unwrap() {
+        input["credentials"] = serde_json::json!([]);
+    }
+    assert_eq!(told, before);
+    assert_eq!(told.as_array().unwrap().len(), 5);
+}
+
+#[test]
 fn a_new_version_of_the_ingest_is_held_back() {
     let mut station = valid_station(FULL_STATION, &MOUNTS);
     let mut partition = |roll: Roll| {
