@@ -1,0 +1,191 @@
+//! Where in a session a Recording begins. No IO.
+
+use ingest::api::{Line, Session};
+use jiff::Timestamp;
+
+use crate::config::Recording;
+use crate::course::was_on_air;
+use crate::manifest::Range;
+use crate::spool::About;
+
+/// Takes the lines of a session's index in their order. Of a day's lines it keeps but the few that matter.
+#[derive(Debug)]
+pub(super) struct Begin {
+    from: Timestamp,
+    routings: Vec<Line>,
+    link: Option<Range>,
+    cut: Option<Place>,
+    /// The last cut that came before `from`.
+    start: Option<Place>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    at: u64,
+    headers: Option<Range>,
+}
+
+impl Begin {
+    pub fn of(recording: &Recording) -> Self {
+        Self {
+            from: recording.window.from,
+            routings: Vec::new(),
+            link: None,
+            cut: None,
+            start: None,
+        }
+    }
+
+    pub fn take(&mut self, line: Line) {
+        match line {
+            Line::Link { at, media, .. } => {
+                self.link = Some(Range { from: at, to: media });
+                // The cut of a link stands before its headers, whichever line came first: they come by themselves.
+                for place in [&mut self.cut, &mut self.start].into_iter().flatten() {
+                    if place.at == at {
+                        place.headers = None;
+                    }
+                }
+            }
+            Line::Cut { at, .. } if self.cut.is_none_or(|cut| cut.at < at) => {
+                self.cut = Some(Place {
+                    at,
+                    headers: self.link.filter(|link| link.to <= at),
+                });
+            }
+            Line::Clock { at, t } if t <= self.from && self.cut.is_some_and(|cut| cut.at <= at) => {
+                self.start = self.cut;
+            }
+            Line::Routing { .. } => self.routings.push(line),
+            _ => {}
+        }
+    }
+
+    /// What of the session is wanted; `None` if it never was on air in time.
+    pub fn about(self, recording: &Recording, session: &Session) -> Option<About> {
+        if !was_on_air(recording, session, &self.routings) {
+            return None;
+        }
+        let start = self.start.filter(|_| session.started < self.from);
+        Some(About {
+            session: session.clone(),
+            start: start.map_or(0, |start| start.at),
+            headers: start.and_then(|start| start.headers),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ingest::api::Container;
+    use ingest::config::Routing;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(10_000 + second).unwrap()
+    }
+
+    fn recording(from: i64) -> Recording {
+        let text = serde_json::json!({
+            "name": "r", "namespace": "n", "station": "s", "mount": "main", "title": "", "maxLengthSeconds": 600,
+            "window": { "from": at(from) }, "tape": { "addresses": [], "token": "" },
+            "store": { "endpoint": "http://s", "bucket": "b" },
+        });
+        Recording::parse(&serde_json::to_vec(&text).unwrap()).unwrap()
+    }
+
+    fn session(routing: Routing) -> Session {
+        Session {
+            id: "s1".to_owned(),
+            mount: "main".to_owned(),
+            input: "studio".to_owned(),
+            path: "/live/studio".to_owned(),
+            priority: 0,
+            routing,
+            user: "source".to_owned(),
+            container: Container::Ogg,
+            codec: None,
+            title: None,
+            started: at(0),
+            bytes: 10,
+            kept_from: 0,
+            ended: None,
+        }
+    }
+
+    /// A link at 0 and one at 3000, a cut each 1000 bytes, a second each 500.
+    fn lines() -> Vec<Line> {
+        let link = |at, media| Line::Link {
+            at,
+            media,
+            codec: "opus".to_owned(),
+        };
+        let mut lines = Vec::new();
+        for second in 0..12_u64 {
+            let offset = second * 500;
+            if offset == 0 || offset == 3_000 {
+                lines.push(link(offset, offset + 100));
+            }
+            if offset.is_multiple_of(1_000) {
+                lines.push(Line::Cut {
+                    at: offset,
+                    media_ms: second * 1_000,
+                });
+            }
+            lines.push(Line::Clock {
+                at: offset + 499,
+                t: at(i64::try_from(second).unwrap() + 1),
+            });
+        }
+        lines
+    }
+
+    fn begin(from: i64, session: &Session, lines: Vec<Line>) -> Option<(u64, Option<(u64, u64)>)> {
+        let recording = recording(from);
+        let mut begin = Begin::of(&recording);
+        for line in lines {
+            begin.take(line);
+        }
+        let about = begin.about(&recording, session)?;
+        Some((
+            about.start,
+            about.headers.map(|headers| (headers.from, headers.to)),
+        ))
+    }
+
+    #[test]
+    fn it_begins_at_the_last_cut_before_the_window() {
+        let table = [
+            (-5, (0, None)),
+            (0, (0, None)),
+            (1, (0, None)),
+            (4, (1_000, Some((0, 100)))),
+            (5, (2_000, Some((0, 100)))),
+            // At a link's own cut its headers come by themselves.
+            (7, (3_000, None)),
+            (9, (4_000, Some((3_000, 3_100)))),
+            (99, (5_000, Some((3_000, 3_100)))),
+        ];
+        for (from, expected) in table {
+            assert_eq!(
+                begin(from, &session(Routing::Live), lines()),
+                Some(expected),
+                "from {from}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rehearsal_begins_only_if_it_was_on_air() {
+        let route = |second, routing| Line::Routing {
+            at: 0,
+            t: at(second),
+            routing,
+        };
+        let rehearsal = session(Routing::Rehearsal);
+        assert_eq!(begin(4, &rehearsal, lines()), None);
+        let mut aired = lines();
+        aired.extend([route(6, Routing::Live), route(8, Routing::Rehearsal)]);
+        assert_eq!(begin(4, &rehearsal, aired), Some((1_000, Some((0, 100)))));
+    }
+}

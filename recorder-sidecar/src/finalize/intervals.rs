@@ -1,0 +1,275 @@
+//! Who was on air when, and what of that is missing. No IO.
+
+use ingest::api::Line;
+use ingest::config::Routing;
+use jiff::Timestamp;
+
+use super::join::holes;
+use super::published::{Gap, GapKind, LostBytes};
+use crate::manifest::{Manifest, OverWhy, Range, Taped};
+
+/// A Recording, as it was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnAir {
+    /// From here on something was expected: the window's start if it has an end, otherwise the first sound.
+    pub from: Timestamp,
+    /// Until here.
+    pub to: Timestamp,
+    /// In order; none overlap.
+    pub pieces: Vec<Piece>,
+    /// In order.
+    pub gaps: Vec<Gap>,
+}
+
+/// One session on air.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its place in the manifest.
+    pub session: usize,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub to: Timestamp,
+    /// Which bytes came then.
+    pub bytes: Range,
+}
+
+/// A session's time at the Mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stay {
+    session: usize,
+    /// 0 is heard before 1.
+    priority: u16,
+    from: Timestamp,
+    to: Timestamp,
+    /// When it was routed live.
+    live: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Stay {
+    fn of(session: usize, taped: &Taped) -> Option<Self> {
+        let clock = taped.clock();
+        let end = end(taped);
+        let from = if taped.start == 0 {
+            taped.session.started
+        } else {
+            clock.when(taped.start)?
+        };
+        let to = last_byte(taped, end)?;
+        (from < to).then(|| Self {
+            session,
+            priority: taped.session.priority,
+            from,
+            to,
+            live: live(taped, from, to),
+        })
+    }
+
+    fn is_live(&self, at: Timestamp) -> bool {
+        self.live.iter().any(|&(from, to)| from <= at && at < to)
+    }
+
+    fn is_connected(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.to
+    }
+}
+
+/// Nothing of the session is there from here on.
+#[must_use]
+pub fn end(taped: &Taped) -> u64 {
+    let stored = taped
+        .segments
+        .iter()
+        .map(|segment| segment.range.to)
+        .max()
+        .unwrap_or(0);
+    taped.end.unwrap_or(stored)
+}
+
+/// When the last byte came. The source may have stayed behind it for a while, and had nothing to be heard.
+fn last_byte(taped: &Taped, end: u64) -> Option<Timestamp> {
+    let marks = taped.lines.iter().filter_map(|line| match *line {
+        Line::Clock { at, t } | Line::End { at, t, .. } if at >= end => Some((at, t)),
+        _ => None,
+    });
+    match marks.min() {
+        Some((at, t)) if at == end => Some(t),
+        _ => taped.clock().when(end.checked_sub(1)?),
+    }
+}
+
+fn changes(taped: &Taped) -> Vec<(u64, Timestamp, Routing)> {
+    let mut changes: Vec<_> = taped
+        .lines
+        .iter()
+        .filter_map(|line| match *line {
+            Line::Routing { at, t, routing } => Some((at, t, routing)),
+            _ => None,
+        })
+        .collect();
+    changes.sort_by_key(|&(at, t, _)| (at, t));
+    changes
+}
+
+fn live(taped: &Taped, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+    let mut routing = taped.first_routing();
+    let mut since = from;
+    let mut spans = Vec::new();
+    let last = std::iter::once((0, to, routing));
+    for (_, t, next) in changes(taped).into_iter().chain(last) {
+        let t = t.clamp(from, to);
+        if routing == Routing::Live && since < t {
+            spans.push((since, t));
+        }
+        (since, routing) = (t, next);
+    }
+    spans
+}
+
+/// Where in a session's bytes a change of who is on air lies.
+fn offset(taped: &Taped, stay: &Stay, at: Timestamp) -> u64 {
+    let (start, end) = (taped.start, end(taped));
+    if at <= stay.from {
+        return start;
+    }
+    if at >= stay.to {
+        return end;
+    }
+    // The tape tells exactly which byte its own change came with.
+    let own = changes(taped).into_iter().find(|&(_, t, _)| t == at);
+    let offset = own
+        .map(|(offset, ..)| offset)
+        .or_else(|| taped.clock().offset(at));
+    offset.unwrap_or(end).clamp(start, end)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Stay(usize),
+    Nobody(GapKind),
+}
+
+/// Who is heard at an instant: of those that are live the first in priority, of equals who came first.
+fn heard(stays: &[Stay], at: Timestamp) -> Heard {
+    let live = stays.iter().enumerate().filter(|(_, stay)| stay.is_live(at));
+    if let Some((index, _)) = live.min_by_key(|(index, stay)| (stay.priority, stay.from, *index)) {
+        return Heard::Stay(index);
+    }
+    if stays.iter().any(|stay| stay.is_connected(at)) {
+        return Heard::Nobody(GapKind::Rehearsal);
+    }
+    Heard::Nobody(GapKind::NoSource)
+}
+
+/// What was heard from then to then.
+fn timeline(stays: &[Stay], from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp, Heard)> {
+    let edges_of = |stay: &Stay| {
+        let live = stay.live.iter().flat_map(|&(from, to)| [from, to]);
+        [stay.from, stay.to].into_iter().chain(live).collect::<Vec<_>>()
+    };
+    let within = |at: &Timestamp| from < *at && *at < to;
+    let mut edges: Vec<_> = stays
+        .iter()
+        .flat_map(edges_of)
+        .filter(within)
+        .chain([from, to])
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let mut timeline: Vec<(Timestamp, Timestamp, Heard)> = Vec::new();
+    for pair in edges.windows(2) {
+        let &[from, to] = pair else { continue };
+        let heard = heard(stays, from);
+        match timeline.last_mut() {
+            Some((_, until, before)) if *before == heard => *until = to,
+            _ => timeline.push((from, to, heard)),
+        }
+    }
+    timeline
+}
+
+/// What was on air within the Recording's window.
+#[must_use]
+pub fn on_air(manifest: &Manifest) -> OnAir {
+    let window = manifest.recording.window;
+    let sessions = &manifest.sessions;
+    let stays: Vec<_> = sessions
+        .iter()
+        .enumerate()
+        .filter_map(|(index, taped)| Stay::of(index, taped))
+        .collect();
+    let last = stays.iter().map(|stay| stay.to).max().unwrap_or(window.from);
+    let limit = match manifest.over.as_ref().map(|over| over.why) {
+        // It goes on to the cut where the next Recording begins.
+        Some(OverWhy::MaxLength) => last,
+        _ if window.until.is_some() => manifest.recording.limit,
+        _ => last.min(manifest.recording.limit),
+    };
+    let mut timeline = timeline(&stays, window.from, limit.max(window.from));
+    if window.until.is_none() {
+        // What was not on air before the first and behind the last was not expected either.
+        let is_heard = |(_, _, heard): &(_, _, Heard)| matches!(heard, Heard::Stay(_));
+        let first = timeline.iter().position(is_heard).unwrap_or(timeline.len());
+        timeline.drain(..first);
+        timeline.truncate(timeline.iter().rposition(is_heard).map_or(0, |last| last + 1));
+    }
+    let mut on_air = OnAir {
+        from: timeline.first().map_or(window.from, |first| first.0),
+        to: timeline.last().map_or(window.from, |last| last.1),
+        pieces: Vec::new(),
+        gaps: Vec::new(),
+    };
+    for (from, to, heard) in timeline {
+        let stay = match heard {
+            Heard::Nobody(kind) => {
+                on_air.gaps.push(Gap {
+                    from,
+                    to,
+                    kind,
+                    lost: None,
+                });
+                continue;
+            }
+            Heard::Stay(index) => &stays[index],
+        };
+        let taped = &sessions[stay.session];
+        let bytes = Range {
+            from: offset(taped, stay, from),
+            to: offset(taped, stay, to),
+        };
+        on_air
+            .gaps
+            .extend(holes(taped, bytes).into_iter().map(|hole| lost(taped, hole)));
+        on_air.pieces.push(Piece {
+            session: stay.session,
+            from,
+            to,
+            bytes,
+        });
+    }
+    on_air
+}
+
+/// Bytes of a session that were on air and are missing, as a gap.
+#[must_use]
+pub fn lost(taped: &Taped, bytes: Range) -> Gap {
+    let clock = taped.clock();
+    let started = taped.session.started;
+    let from = clock.when(bytes.from).unwrap_or(started);
+    Gap {
+        from,
+        to: clock
+            .when(bytes.to.saturating_sub(1))
+            .unwrap_or(started)
+            .max(from),
+        kind: GapKind::Lost,
+        lost: Some(LostBytes {
+            session: taped.session.id.clone(),
+            bytes,
+        }),
+    }
+}
+
+#[cfg(test)]
+#[path = "intervals_tests.rs"]
+mod tests;

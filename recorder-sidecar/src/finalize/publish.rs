@@ -1,0 +1,312 @@
+//! Files into a version in the bucket, verified. IO: the store, ffmpeg, files.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use ingest::framing::clean_title;
+use jiff::Timestamp;
+
+use super::Error;
+use super::assemble::Made;
+use super::intervals::OnAir;
+use super::make::Making;
+use super::published::{Doubt, FINAL, Final, Gap, GapKind, Interval, Object, Title, folder};
+use super::rendition::rendition;
+use super::upload::{self, Cargo, upload};
+use super::verify::{self, verify};
+use crate::config::{Recording, Rendition};
+use crate::manifest::{Manifest, OverWhy, extension};
+use crate::store::{self, Body, Store};
+
+const PLAYLIST: &str = "final.m3u8";
+const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
+const JSON: &str = "application/json";
+/// Objects that play less than this share of the time their sources were on air lack something, in percent.
+pub(super) const LEAST_PERCENT: f64 = 98.0;
+/// Versions whose keys are taken by other bytes, passed over at most.
+const MOST_CONFLICTS: u32 = 10;
+
+/// A file on its way to the bucket.
+pub(super) struct Work {
+    pub object: Object,
+    pub path: PathBuf,
+}
+
+/// Stores and verifies everything, and publishes it. What an attempt with other software has left is passed over: the version
+/// is the next free one from `version` on.
+pub(super) async fn publish(
+    store: &Store,
+    recording: &Recording,
+    manifest: &Manifest,
+    manifest_sha256: String,
+    making: Making,
+    version: u32,
+) -> Result<Final, Error> {
+    let last = version + MOST_CONFLICTS;
+    let mut version = version;
+    loop {
+        match try_publish(store, recording, manifest, &manifest_sha256, &making, version).await {
+            Err(Error::Store(store::Error::Conflict { key })) if version < last => {
+                tracing::warn!(
+                    key,
+                    "another attempt has left something else there; a new version begins"
+                );
+                version += 1;
+            }
+            Err(Error::Damaged(failure)) => {
+                // It is ours and nobody knows of it yet; left there, it would be in the way of the next attempt.
+                if let verify::Error::Damaged { key, .. } = &failure {
+                    store.delete(std::slice::from_ref(key)).await?;
+                }
+                return Err(Error::Damaged(failure));
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn try_publish(
+    store: &Store,
+    recording: &Recording,
+    manifest: &Manifest,
+    manifest_sha256: &str,
+    making: &Making,
+    version: u32,
+) -> Result<Final, Error> {
+    let mut doubts = doubts_of(
+        manifest,
+        &making.on_air,
+        &making.files,
+        recording.min_coverage_percent,
+    );
+    let works: Vec<_> = (1..)
+        .zip(&making.files)
+        .map(|(number, made)| work(version, number, made))
+        .collect();
+    let mut renditions = Vec::new();
+    for (number, work) in (1..).zip(&works) {
+        doubts.extend(store_and_verify(store, work).await?);
+        for Rendition::Mp3 in &recording.renditions {
+            match rendition(work, version, number).await {
+                Ok(Some(rendition)) => {
+                    doubts.extend(store_and_verify(store, &rendition).await?);
+                    renditions.push(rendition.object);
+                }
+                Ok(None) => {}
+                Err(why) => doubts.push(Doubt::Rendition {
+                    key: work.object.key.clone(),
+                    words: why,
+                }),
+            }
+        }
+    }
+    let objects: Vec<_> = works.into_iter().map(|work| work.object).collect();
+    let on_air = &making.on_air;
+    let seconds: f64 = objects.iter().map(|object| object.seconds).sum();
+    let published = Final {
+        version,
+        recording: manifest.recording.clone(),
+        manifest_sha256: manifest_sha256.to_owned(),
+        verified_at: Timestamp::now(),
+        from: on_air.from,
+        to: on_air.to,
+        intervals: intervals(manifest, on_air),
+        gaps: on_air.gaps.clone(),
+        seconds,
+        coverage_percent: percent(seconds, on_air.from, on_air.to),
+        objects,
+        renditions,
+        doubts,
+    };
+    write(store, &published).await?;
+    Ok(published)
+}
+
+async fn write(store: &Store, published: &Final) -> Result<(), Error> {
+    let folder = folder(published.version);
+    let none = std::collections::BTreeMap::new();
+    let playlist = Body::of(Bytes::from(playlist(published)));
+    store
+        .put_new(&format!("{folder}{PLAYLIST}"), &playlist, PLAYLIST_TYPE, &none)
+        .await?;
+    let text = serde_json::to_vec_pretty(published).map_err(|failure| Error::Unreadable {
+        key: FINAL.to_owned(),
+        words: failure.to_string(),
+    })?;
+    let text = Body::of(Bytes::from(text));
+    Ok(store
+        .put_new(&format!("{folder}{FINAL}"), &text, JSON, &none)
+        .await?)
+}
+
+/// A playlist over the objects.
+fn playlist(published: &Final) -> String {
+    let name = clean_title(&published.recording.title).unwrap_or_else(|| published.recording.name.clone());
+    let mut playlist = format!("#EXTM3U\n#PLAYLIST:{name}\n");
+    for object in &published.objects {
+        let file = object.key.rsplit('/').next().unwrap_or_default();
+        let _ = write!(playlist, "#EXTINF:{:.3},{name}\n{file}\n", object.seconds);
+    }
+    playlist
+}
+
+fn work(version: u32, number: usize, made: &Made) -> Work {
+    let parameters = made.parameters;
+    let titles = made.chapters.iter().map(|chapter| Title {
+        seconds: chapter.at.as_secs_f64(),
+        title: chapter.title.clone(),
+    });
+    Work {
+        path: made.path.clone(),
+        object: Object {
+            key: format!(
+                "{}final-{number}.{}",
+                folder(version),
+                extension(parameters.container)
+            ),
+            content_type: parameters.container.content_type().to_owned(),
+            codec: parameters.codec.to_owned(),
+            rate: parameters.rate,
+            channels: parameters.channels,
+            bytes: made.size,
+            sha256: made.sha256.clone(),
+            frames: made.frames,
+            seconds: made.duration.as_secs_f64(),
+            links: made.links,
+            titles: titles.collect(),
+        },
+    }
+}
+
+async fn store_and_verify(store: &Store, work: &Work) -> Result<Vec<Doubt>, Error> {
+    let object = &work.object;
+    let cargo = Cargo {
+        key: &object.key,
+        path: &work.path,
+        size: object.bytes,
+        sha256: &object.sha256,
+        content_type: &object.content_type,
+    };
+    upload(store, cargo).await.map_err(|failure| match failure {
+        upload::Error::Store(failure) => Error::Store(failure),
+        upload::Error::File(cause) => Error::Scratch {
+            at: work.path.clone(),
+            cause,
+        },
+    })?;
+    let doubts = match verify(store, object, Some(&work.path)).await {
+        // It may have been damaged on its way here.
+        Err(verify::Error::Damaged { .. }) => verify(store, object, Some(&work.path)).await?,
+        verified => verified?,
+    };
+    tracing::info!(
+        key = object.key,
+        bytes = object.bytes,
+        frames = object.frames,
+        ?doubts,
+        "an object is stored and verified"
+    );
+    Ok(doubts)
+}
+
+fn intervals(manifest: &Manifest, on_air: &OnAir) -> Vec<Interval> {
+    let interval = |piece: &super::intervals::Piece| {
+        let session = &manifest.sessions[piece.session].session;
+        Interval {
+            from: piece.from,
+            to: piece.to,
+            session: session.id.clone(),
+            input: session.input.clone(),
+            bytes: piece.bytes,
+        }
+    };
+    on_air.pieces.iter().map(interval).collect()
+}
+
+fn percent(seconds: f64, from: Timestamp, to: Timestamp) -> f64 {
+    let expected = to.duration_since(from).as_secs_f64();
+    let percent = if expected > 0.0 {
+        seconds / expected * 100.0
+    } else {
+        0.0
+    };
+    // Buffers of sources make a little more than there was time for.
+    (percent.min(100.0) * 100.0).round() / 100.0
+}
+
+/// What speaks against a Recording, by what is known before anything is stored.
+fn doubts_of(manifest: &Manifest, on_air: &OnAir, files: &[Made], least: Option<u8>) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    if on_air.pieces.is_empty() {
+        doubts.push(Doubt::NothingOnAir);
+    }
+    let is_lost = |gap: &&Gap| gap.kind == GapKind::Lost;
+    let lost = on_air.gaps.iter().filter(is_lost);
+    let bytes: u64 = lost
+        .clone()
+        .filter_map(|gap| gap.lost.as_ref())
+        .map(|lost| lost.bytes.bytes())
+        .sum();
+    if bytes > 0 {
+        doubts.push(Doubt::Lost { bytes });
+    }
+    // A window that ended, or the greatest length, leaves sessions behind that go on.
+    if manifest
+        .over
+        .as_ref()
+        .is_some_and(|over| over.why == OverWhy::Idle)
+    {
+        let open = manifest
+            .sessions
+            .iter()
+            .filter(|taped| taped.session.ended.is_none());
+        doubts.extend(open.map(|taped| Doubt::NoEnd {
+            session: taped.session.id.clone(),
+        }));
+    }
+    let seconds: f64 = files.iter().map(|made| made.duration.as_secs_f64()).sum();
+    let length = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64();
+    let heard: f64 = on_air
+        .pieces
+        .iter()
+        .map(|piece| length(piece.from, piece.to))
+        .sum();
+    let missing: f64 = lost.map(|gap| length(gap.from, gap.to)).sum();
+    let should = (heard - missing) * LEAST_PERCENT / 100.0;
+    // A source's encoder sends in bursts: some seconds are nothing.
+    if seconds + 5.0 < should {
+        doubts.push(Doubt::LessThanHeard {
+            seconds,
+            heard: heard - missing,
+        });
+    }
+    let percent = percent(seconds, on_air.from, on_air.to);
+    if let Some(least) = least.filter(|least| percent < f64::from(*least)) {
+        doubts.push(Doubt::ShowShort { percent, least });
+    }
+    doubts
+}
+
+/// Deletes the segments of a version that nothing speaks against, if that is wanted.
+pub(super) async fn clear(
+    store: &Store,
+    recording: &Recording,
+    manifest: &Manifest,
+    published: &Final,
+) -> Result<(), Error> {
+    if !recording.delete_segments_after_verify {
+        return Ok(());
+    }
+    if !published.is_beyond_doubt() {
+        tracing::warn!(doubts = ?published.doubts, "the segments stay: somebody should listen first");
+        return Ok(());
+    }
+    let segments = manifest.sessions.iter().flat_map(|taped| &taped.segments);
+    let keys: Vec<_> = segments.map(|segment| segment.key.clone()).collect();
+    Ok(store.delete(&keys).await?)
+}
+
+#[cfg(test)]
+#[path = "publish_tests.rs"]
+mod tests;

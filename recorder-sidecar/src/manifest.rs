@@ -1,0 +1,530 @@
+//! What lies in the bucket: where each piece is, and what is known of it. No IO.
+//!
+//! ```text
+//! <prefix>/segments/<session>/<from>-<to>.<ext>   bytes from..to of a session, as the source sent them
+//! <prefix>/manifest.json                          Manifest: what ship knows
+//! <prefix>/final-<version>/...                    what finalize makes
+//! ```
+
+use std::collections::BTreeMap;
+
+use ingest::api::{Container, Line, Session};
+use ingest::config::Routing;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Recording, Window};
+
+/// The key of [`Manifest`], below the Recording's prefix.
+pub const MANIFEST_KEY: &str = "manifest.json";
+/// Everything below it is a [`Segment`].
+pub const SEGMENTS: &str = "segments/";
+
+/// Everything that is known of a Recording when its tapes and its spool are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// The Recording.
+    pub recording: About,
+    /// When this was written.
+    pub written: Timestamp,
+    /// Absent while more may come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Over>,
+    /// The oldest first.
+    pub sessions: Vec<Taped>,
+}
+
+/// The Recording, without its keys and tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct About {
+    /// See [`Recording`].
+    pub name: String,
+    /// See [`Recording`].
+    pub namespace: String,
+    /// See [`Recording`].
+    pub station: String,
+    /// See [`Recording`].
+    pub mount: String,
+    /// See [`Recording`].
+    pub title: String,
+    /// See [`Recording`].
+    pub window: Window,
+    /// Nothing after it belongs to it; see [`Recording::limit`].
+    pub limit: Timestamp,
+}
+
+impl From<&Recording> for About {
+    fn from(recording: &Recording) -> Self {
+        Self {
+            name: recording.name.clone(),
+            namespace: recording.namespace.clone(),
+            station: recording.station.clone(),
+            mount: recording.mount.clone(),
+            title: recording.title.clone(),
+            window: recording.window,
+            limit: recording.limit(),
+        }
+    }
+}
+
+/// How a Recording ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Over {
+    /// When it was found to be over.
+    pub at: Timestamp,
+    /// Why.
+    pub why: OverWhy,
+}
+
+/// Why a Recording is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OverWhy {
+    /// No source was live for as long as it waits.
+    Idle,
+    /// Its window ended.
+    Until,
+    /// It has the greatest length; the next Recording goes on.
+    MaxLength,
+}
+
+/// What is stored of one session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Taped {
+    /// The session as it was last seen.
+    pub session: Session,
+    /// What of it is wanted begins here: at 0, or at the last cut before the Recording's window.
+    pub start: u64,
+    /// If that is not 0: the stream headers that decode it. They are segments too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Range>,
+    /// Nothing from here on is wanted: the session's end, or the first cut after the Recording's limit. Absent while
+    /// neither is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
+    /// In the order of their offsets.
+    pub segments: Vec<Segment>,
+    /// What neither tape nor spool had. Whatever else is missing between `start` and `end` was never stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Range>,
+    /// The index: all lines of `Link`, `Cut`, `Title`, `Routing` and `End`, and of `Clock` as many as [`WallClock`] needs.
+    pub lines: Vec<Line>,
+}
+
+impl Taped {
+    /// Where it was heard when it connected.
+    #[must_use]
+    pub fn first_routing(&self) -> Routing {
+        first_routing(&self.session, &self.lines)
+    }
+
+    /// Which byte came when.
+    #[must_use]
+    pub fn clock(&self) -> WallClock {
+        WallClock::of(&self.session, &self.lines)
+    }
+}
+
+/// Where a session was heard when it connected. The tape tells only of changes, and there are but two places.
+#[must_use]
+pub fn first_routing(session: &Session, lines: &[Line]) -> Routing {
+    let changes = lines.iter().filter_map(|line| match *line {
+        Line::Routing { at, t, routing } => Some((at, t, routing)),
+        _ => None,
+    });
+    match changes.min_by_key(|&(at, t, _)| (at, t)) {
+        Some((_, _, Routing::Live)) => Routing::Rehearsal,
+        Some((_, _, Routing::Rehearsal)) => Routing::Live,
+        None => session.routing,
+    }
+}
+
+/// Offsets from..to of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Range {
+    /// The first.
+    pub from: u64,
+    /// The first that is not in it.
+    pub to: u64,
+}
+
+impl Range {
+    /// How many bytes.
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        self.to.saturating_sub(self.from)
+    }
+}
+
+/// An object of a session's own bytes. Never changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Segment {
+    /// Below the Recording's prefix.
+    pub key: String,
+    /// Which bytes.
+    #[serde(flatten)]
+    pub range: Range,
+    /// SHA-256 of them, in hexadecimal.
+    pub sha256: String,
+    /// MD5 of them, in hexadecimal; what most stores have as `ETag`.
+    pub md5: String,
+    /// When the first of them came.
+    pub t0: Timestamp,
+    /// When the last of them came.
+    pub t1: Timestamp,
+}
+
+/// The name by which files of a container are known.
+#[must_use]
+pub fn extension(container: Container) -> &'static str {
+    match container {
+        Container::Ogg => "ogg",
+        Container::Mp3 => "mp3",
+        Container::Adts => "aac",
+        Container::Webm => "webm",
+    }
+}
+
+/// The key of a segment: sorted, keys are in the order of the bytes.
+#[must_use]
+pub fn segment_key(session: &str, range: Range, container: Container) -> String {
+    let extension = extension(container);
+    format!(
+        "{SEGMENTS}{session}/{:015}-{:015}.{extension}",
+        range.from, range.to
+    )
+}
+
+/// The session and the bytes that a key stands for; `None` if it is no segment's.
+#[must_use]
+pub fn parse_segment_key(key: &str) -> Option<(&str, Range)> {
+    let (session, file) = key.strip_prefix(SEGMENTS)?.split_once('/')?;
+    let (range, _) = file.split_once('.')?;
+    let (from, to) = range.split_once('-')?;
+    // What lies beside it under another name (a conflict) has more behind the second number.
+    let range = Range {
+        from: from.parse().ok()?,
+        to: to.get(..15)?.parse().ok()?,
+    };
+    (range.from < range.to && !session.is_empty()).then_some((session, range))
+}
+
+impl Segment {
+    /// What the object tells beside its bytes; the store adds their sums.
+    #[must_use]
+    pub fn to_metadata(&self, session: &Session) -> BTreeMap<String, String> {
+        [
+            ("t0", self.t0.to_string()),
+            ("t1", self.t1.to_string()),
+            ("input", session.input.clone()),
+            ("priority", session.priority.to_string()),
+            ("started", session.started.to_string()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    /// From what the object tells; `None` if it is not one of ours.
+    #[must_use]
+    pub fn from_metadata(key: &str, metadata: &BTreeMap<String, String>) -> Option<Self> {
+        let (_, range) = parse_segment_key(key)?;
+        Some(Self {
+            key: key.to_owned(),
+            range,
+            sha256: metadata.get("sha256")?.clone(),
+            md5: metadata.get("md5")?.clone(),
+            t0: metadata.get("t0")?.parse().ok()?,
+            t1: metadata.get("t1")?.parse().ok()?,
+        })
+    }
+}
+
+/// Clock lines come each second while bytes do; a longer pause is one of the source's.
+const PAUSE: SignedDuration = SignedDuration::from_secs(2);
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// What came after a pause came in its last second, and is not spread over it.
+fn resumed(t: Timestamp) -> Timestamp {
+    t.saturating_sub(SECOND).unwrap_or(t)
+}
+
+/// Which byte of a session came when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WallClock(Vec<(u64, Timestamp)>);
+
+impl WallClock {
+    /// From the session's index.
+    #[must_use]
+    pub fn of(session: &Session, lines: &[Line]) -> Self {
+        let told = lines.iter().filter_map(|line| match *line {
+            Line::Clock { at, t } | Line::End { at, t, .. } => Some((at, t)),
+            _ => None,
+        });
+        let mut marks: Vec<_> = std::iter::once((0, session.started)).chain(told).collect();
+        marks.sort_unstable();
+        Self(marks)
+    }
+
+    /// Takes a line of the index, in the order they come.
+    pub fn take(&mut self, line: &Line) {
+        let (Line::Clock { at, t } | Line::End { at, t, .. }) = *line else {
+            return;
+        };
+        let last = self.0.last().copied();
+        if let Some((last_at, _)) = last.filter(|&(_, last)| t.duration_since(last) > PAUSE) {
+            self.0.push((last_at, resumed(t)));
+        }
+        self.0.push((at, t));
+        if last.is_some_and(|last| last > (at, t)) {
+            self.0.sort_unstable();
+        }
+    }
+
+    /// When the byte at this offset came; what is behind the last mark came with it.
+    #[must_use]
+    pub fn when(&self, offset: u64) -> Option<Timestamp> {
+        let behind = self.0.partition_point(|&(at, _)| at <= offset);
+        let (at, t) = *self.0.get(behind.checked_sub(1)?)?;
+        let Some(&(next, then)) = self.0.get(behind) else {
+            return Some(t);
+        };
+        let share =
+            i128::from(offset - at) * then.duration_since(t).as_nanos() / i128::from((next - at).max(1));
+        let share = SignedDuration::from_nanos(i64::try_from(share).unwrap_or(i64::MAX));
+        t.saturating_add(share).ok()
+    }
+
+    /// The first byte that came at or after this instant; `None` if none is known to have come by then.
+    #[must_use]
+    pub fn offset(&self, instant: Timestamp) -> Option<u64> {
+        let behind = self.0.partition_point(|&(_, t)| t < instant);
+        let &(at, t) = self.0.get(behind)?;
+        let Some(&(before, earlier)) = behind.checked_sub(1).and_then(|last| self.0.get(last)) else {
+            return Some(at);
+        };
+        let whole = t.duration_since(earlier).as_nanos().max(1);
+        let part = i128::from(at - before) * instant.duration_since(earlier).as_nanos();
+        Some(before + u64::try_from((part + whole - 1) / whole).unwrap_or(0))
+    }
+}
+
+/// The lines of an index that a manifest keeps, taken in the order they come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    kept: Vec<Line>,
+    last_clock: Option<(u64, Timestamp)>,
+    last_kept_clock: Option<Timestamp>,
+}
+
+/// Between two kept Clock lines of a source that sends all the time.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(10);
+
+impl Lines {
+    /// Takes the next.
+    pub fn take(&mut self, line: Line) {
+        match line {
+            Line::Clock { at, t } => self.clock(at, t),
+            Line::Lost { .. } => {}
+            Line::End { .. } => {
+                self.keep_last_clock();
+                self.kept.push(line);
+            }
+            line => self.kept.push(line),
+        }
+    }
+
+    /// All that are kept, and the newest Clock.
+    #[must_use]
+    pub fn all(&self) -> Vec<Line> {
+        let mut all = self.clone();
+        all.keep_last_clock();
+        all.kept
+    }
+
+    fn clock(&mut self, at: u64, t: Timestamp) {
+        let paused = self
+            .last_clock
+            .filter(|&(_, last)| t.duration_since(last) > PAUSE);
+        if let Some((last_at, _)) = paused {
+            self.keep_last_clock();
+            self.kept.push(Line::Clock {
+                at: last_at,
+                t: resumed(t),
+            });
+        }
+        self.last_clock = Some((at, t));
+        let due = self
+            .last_kept_clock
+            .is_none_or(|kept| t.duration_since(kept) >= CLOCKS);
+        if due || paused.is_some() {
+            self.keep_last_clock();
+        }
+    }
+
+    fn keep_last_clock(&mut self) {
+        if let Some((at, t)) = self.last_clock.filter(|&(_, t)| self.last_kept_clock != Some(t)) {
+            self.kept.push(Line::Clock { at, t });
+            self.last_kept_clock = Some(t);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000 + second).unwrap()
+    }
+
+    fn session() -> Session {
+        Session {
+            id: "20261121T135025123Z-1f3a".to_owned(),
+            mount: "main".to_owned(),
+            input: "studio".to_owned(),
+            path: "/live/studio".to_owned(),
+            priority: 0,
+            routing: Routing::Live,
+            user: "source".to_owned(),
+            container: Container::Ogg,
+            codec: None,
+            title: None,
+            started: at(0),
+            bytes: 0,
+            kept_from: 0,
+            ended: None,
+        }
+    }
+
+    #[test]
+    fn keys_sort_as_bytes_do_and_tell_them() {
+        let key = |from, to| segment_key("s1", Range { from, to }, Container::Adts);
+        assert_eq!(key(0, 163_840), "segments/s1/000000000000000-000000000163840.aac");
+        let mut keys = [key(1_000_000, 2_000_000), key(99, 1_000_000), key(0, 99)];
+        keys.sort();
+        assert_eq!(keys, [key(0, 99), key(99, 1_000_000), key(1_000_000, 2_000_000)]);
+        assert_eq!(
+            parse_segment_key(&key(99, 1_000_000)),
+            Some((
+                "s1",
+                Range {
+                    from: 99,
+                    to: 1_000_000
+                }
+            ))
+        );
+        for strange in [
+            "manifest.json",
+            "segments/s1/1-2",
+            "segments/s1/x-y.ogg",
+            "segments/s1/",
+            "segments//",
+            &key(7, 7),
+        ] {
+            assert_eq!(parse_segment_key(strange), None, "{strange}");
+        }
+    }
+
+    #[test]
+    fn a_segment_can_be_known_by_its_metadata() {
+        let range = Range { from: 10, to: 20 };
+        let segment = Segment {
+            key: segment_key("s1", range, Container::Ogg),
+            range,
+            sha256: "aa".to_owned(),
+            md5: "bb".to_owned(),
+            t0: at(1),
+            t1: at(2),
+        };
+        let mut metadata = segment.to_metadata(&session());
+        metadata.extend([
+            ("sha256".to_owned(), "aa".to_owned()),
+            ("md5".to_owned(), "bb".to_owned()),
+        ]);
+        assert_eq!(
+            Segment::from_metadata(&segment.key, &metadata).as_ref(),
+            Some(&segment)
+        );
+        assert_eq!(Segment::from_metadata(&segment.key, &BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn bytes_have_their_time() {
+        let lines = [
+            Line::Clock { at: 1_000, t: at(1) },
+            Line::Clock { at: 2_000, t: at(2) },
+            Line::End {
+                at: 2_500,
+                t: at(3),
+                why: String::new(),
+            },
+        ];
+        let clock = WallClock::of(&session(), &lines);
+        assert_eq!(clock.when(0), Some(at(0)));
+        assert_eq!(clock.when(1_000), Some(at(1)));
+        assert_eq!(clock.when(1_500), Some(at(1) + SignedDuration::from_millis(500)));
+        assert_eq!(clock.when(9_999), Some(at(3)));
+        assert_eq!(clock.offset(at(-9)), Some(0));
+        assert_eq!(clock.offset(at(2)), Some(2_000));
+        assert_eq!(
+            clock.offset(at(1) + SignedDuration::from_millis(500)),
+            Some(1_500)
+        );
+        assert_eq!(clock.offset(at(4)), None);
+    }
+
+    #[test]
+    fn few_clock_lines_tell_as_much_as_all() {
+        let mut all = Vec::new();
+        // A source of 1000 bytes a second that pauses from second 40 to 60.
+        for second in (1..=40).chain(61..=100) {
+            let sent = if second <= 40 { second } else { second - 20 };
+            all.push(Line::Clock {
+                at: u64::try_from(sent).unwrap() * 1_000,
+                t: at(second),
+            });
+        }
+        let mut few = Lines::default();
+        let mut exact = WallClock::of(&session(), &[]);
+        for line in all {
+            exact.take(&line);
+            few.take(line);
+        }
+        let few = few.all();
+        assert!(few.len() <= 15, "{few:?}");
+        let clock = WallClock::of(&session(), &few);
+        let table = [
+            (20_500, 20_500),
+            (39_999, 39_999),
+            (40_500, 60_500),
+            (41_000, 61_000),
+            (79_900, 99_900),
+        ];
+        for (offset, millis) in table {
+            let expected = at(0) + SignedDuration::from_millis(millis);
+            let off = clock.when(offset).unwrap().duration_since(expected).abs();
+            assert!(off <= SECOND, "{offset}: {off:?}");
+            let off = exact.when(offset).unwrap().duration_since(expected).abs();
+            assert!(off <= SECOND, "{offset}: {off:?} with all lines");
+        }
+    }
+
+    #[test]
+    fn the_first_routing_is_what_the_first_change_left() {
+        let route = |at_, second, routing| Line::Routing {
+            at: at_,
+            t: at(second),
+            routing,
+        };
+        assert_eq!(first_routing(&session(), &[]), Routing::Live);
+        let lines = [route(500, 3, Routing::Live), route(200, 2, Routing::Rehearsal)];
+        assert_eq!(first_routing(&session(), &lines), Routing::Live);
+        assert_eq!(first_routing(&session(), &lines[..1]), Routing::Rehearsal);
+    }
+}

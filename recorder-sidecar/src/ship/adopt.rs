@@ -1,0 +1,131 @@
+//! What the bucket has of a Recording already: an earlier attempt's work, and an earlier life's. IO: the store.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::{StreamExt, TryStreamExt};
+use ingest::api::{Container, Session};
+use ingest::config::Routing;
+
+use crate::config::Recording;
+use crate::manifest::{MANIFEST_KEY, Manifest, SEGMENTS, Segment, Taped, extension, parse_segment_key};
+use crate::store::{Error, Head, Object, Store};
+
+/// A month without an end would have this many bytes.
+const LARGEST_MANIFEST: u64 = 64 << 20;
+const HEADS_AT_ONCE: usize = 4;
+
+/// Sessions of which the bucket has anything, by their ids.
+pub(super) type Adopted = BTreeMap<String, Taped>;
+
+/// Looks what is there. Waits as long as the store does not answer: nothing could be stored in the meantime.
+pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopted, Error> {
+    let mut known: HashMap<String, Segment> = HashMap::new();
+    let mut adopted = Adopted::new();
+    if let Some(manifest) = manifest(store).await? {
+        for mut taped in manifest.sessions {
+            known.extend(
+                taped
+                    .segments
+                    .drain(..)
+                    .map(|segment| (segment.key.clone(), segment)),
+            );
+            adopted.insert(taped.session.id.clone(), taped);
+        }
+    }
+    let (listed, unknown): (Vec<_>, Vec<_>) = store
+        .list(SEGMENTS)
+        .try_collect::<Vec<Object>>()
+        .await?
+        .into_iter()
+        .filter(|object| {
+            parse_segment_key(&object.key).is_some_and(|(_, range)| range.bytes() == object.size)
+        })
+        .partition(|object| known.contains_key(&object.key));
+    for object in listed {
+        let Some(segment) = known.remove(&object.key) else {
+            continue;
+        };
+        // What was spoiled since is sent again, if the spool or the tape has it.
+        if !store.profile().etag_is_md5() || object.etag == segment.md5 {
+            add(&mut adopted, recording, segment, None);
+        }
+    }
+    let mut heads = futures::stream::iter(unknown)
+        .map(|object| async move { store.head(&object.key).await.map(|head| (object, head)) })
+        .buffer_unordered(HEADS_AT_ONCE);
+    while let Some((object, head)) = heads.try_next().await? {
+        let Some(head) = head else { continue };
+        let segment = Segment::from_metadata(&object.key, &head.metadata);
+        let segment = segment.filter(|segment| !store.profile().etag_is_md5() || head.etag == segment.md5);
+        if let Some(segment) = segment {
+            add(&mut adopted, recording, segment, Some(&head));
+        }
+    }
+    for taped in adopted.values_mut() {
+        taped.segments.sort_by_key(|segment| segment.range);
+    }
+    let segments: usize = adopted.values().map(|taped| taped.segments.len()).sum();
+    tracing::info!(sessions = adopted.len(), segments, "the bucket was looked at");
+    Ok(adopted)
+}
+
+/// A manifest that can't be read is made again of what is known otherwise.
+async fn manifest(store: &Store) -> Result<Option<Manifest>, Error> {
+    let Some(text) = store.read(MANIFEST_KEY, LARGEST_MANIFEST).await? else {
+        return Ok(None);
+    };
+    let manifest = serde_json::from_slice(&text);
+    if let Err(failure) = &manifest {
+        tracing::error!(
+            line = failure.line(),
+            column = failure.column(),
+            "the bucket's manifest is not one of this version"
+        );
+    }
+    Ok(manifest.ok())
+}
+
+fn add(adopted: &mut Adopted, recording: &Recording, segment: Segment, head: Option<&Head>) {
+    let Some((id, _)) = parse_segment_key(&segment.key) else {
+        return;
+    };
+    let taped = adopted
+        .entry(id.to_owned())
+        .or_insert_with(|| unheard_of(recording, id, &segment, head));
+    taped.segments.push(segment);
+}
+
+/// A session of which there are segments and nothing else: their own words have to do.
+fn unheard_of(recording: &Recording, id: &str, segment: &Segment, head: Option<&Head>) -> Taped {
+    let told = |name: &str| head.and_then(|head| head.metadata.get(name));
+    let all = [Container::Ogg, Container::Mp3, Container::Adts, Container::Webm];
+    let is_its = |container: &Container| segment.key.ends_with(&format!(".{}", extension(*container)));
+    Taped {
+        session: Session {
+            id: id.to_owned(),
+            mount: recording.mount.clone(),
+            input: told("input").cloned().unwrap_or_default(),
+            path: String::new(),
+            priority: told("priority")
+                .and_then(|priority| priority.parse().ok())
+                .unwrap_or_default(),
+            routing: Routing::Live,
+            user: String::new(),
+            container: all.into_iter().find(is_its).unwrap_or(Container::Ogg),
+            codec: None,
+            title: None,
+            started: told("started")
+                .and_then(|started| started.parse().ok())
+                .unwrap_or(segment.t0),
+            bytes: 0,
+            kept_from: 0,
+            ended: None,
+        },
+        start: 0,
+        headers: None,
+        end: None,
+        segments: Vec::new(),
+        lost: Vec::new(),
+        lines: Vec::new(),
+    }
+}

@@ -1,0 +1,288 @@
+//! One session on its way to the bucket. Does no IO but for the spool's.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+
+use ingest::api::{Line, Session};
+use ingest::reader::{Desk, OnTape};
+use jiff::{SignedDuration, Timestamp};
+
+use super::plan::{Known, Plan};
+use crate::config::Recording;
+use crate::course::{LOST_INGEST, OnAir, last_on_air};
+use crate::manifest::{Range, Segment, Taped};
+use crate::spool::Copy;
+
+/// What is known of a session, from the list, the spool, and the bucket.
+#[derive(Debug, Default)]
+pub(super) struct Cargo {
+    pub copy: Option<Copy>,
+    /// As an earlier life left it in the bucket.
+    pub old: Option<Taped>,
+    /// As the list has it.
+    pub listed: Option<Session>,
+    pub desk: Option<Desk>,
+    pub stored: BTreeMap<u64, Segment>,
+    pub under_way: BTreeSet<u64>,
+    /// Everything below is stored, or lost, or was never wanted.
+    pub done: u64,
+    pub acked: u64,
+    pub ack_under_way: bool,
+    first_listed: Option<Timestamp>,
+    /// When its ingest last answered, asked because nothing came.
+    ingest_seen: Option<Timestamp>,
+    probe_under_way: bool,
+}
+
+/// Sources that send nothing for so long were ended by the ingest.
+const STANDS_STILL: SignedDuration = SignedDuration::from_mins(1);
+
+impl Cargo {
+    pub fn adopted(mut taped: Taped) -> Self {
+        let segments = std::mem::take(&mut taped.segments);
+        Self {
+            stored: segments
+                .into_iter()
+                .map(|segment| (segment.range.from, segment))
+                .collect(),
+            old: Some(taped),
+            ..Self::default()
+        }
+    }
+
+    pub fn list(&mut self, tape: &OnTape) {
+        self.listed = Some(tape.session.clone());
+        self.desk = Some(tape.desk.clone());
+        self.first_listed.get_or_insert_with(Timestamp::now);
+    }
+
+    /// The session as it is known best.
+    pub fn session(&self) -> Option<&Session> {
+        let copied = self.copy.as_ref().map(Copy::session);
+        let listed = self.listed.as_ref();
+        // The list does not say how many bytes there are, and forgets a session with its tape.
+        copied
+            .filter(|copied| copied.ended.is_some())
+            .or(listed)
+            .or(copied)
+            .or_else(|| self.old.as_ref().map(|old| &old.session))
+    }
+
+    /// Nothing from here on is wanted, or will come.
+    fn end(&self, recording: &Recording, now: Timestamp) -> Option<u64> {
+        let Some(copy) = &self.copy else {
+            return self.old.as_ref()?.end;
+        };
+        let limit = recording.limit();
+        let first_after = || {
+            let known = copy.cuts().range(copy.start()..=copy.covered());
+            known
+                .copied()
+                .find(|&cut| copy.clock().when(cut).is_some_and(|t| t >= limit))
+        };
+        let cut = if now >= limit { first_after() } else { None };
+        let whole = copy.is_whole() || self.has_lost_its_ingest(now);
+        // An ingest that crashed may have ended before what was copied of it.
+        cut.or_else(|| whole.then(|| copy.have().max(self.done)))
+    }
+
+    fn with_known<T>(&self, recording: &Recording, now: Timestamp, take: impl FnOnce(Known<'_>) -> T) -> T {
+        let none = BTreeSet::new();
+        let old = self.old.as_ref();
+        let copy = self.copy.as_ref();
+        take(Known {
+            headers: copy.map_or_else(|| old.and_then(|old| old.headers), Copy::headers),
+            start: copy.map_or_else(|| old.map_or(0, |old| old.start), Copy::start),
+            end: self.end(recording, now),
+            cuts: copy.map_or(&none, Copy::cuts),
+            covered: copy.map_or(0, Copy::covered),
+            lost: copy.map_or_else(|| old.map_or(&[][..], |old| &old.lost), Copy::lost),
+            have: copy.map_or(0, Copy::have),
+            stored: &self.stored,
+        })
+    }
+
+    /// What can be sent now.
+    pub fn plan(&mut self, recording: &Recording, now: Timestamp, most: usize) -> Vec<Range> {
+        let most = most + self.under_way.len();
+        let Plan { mut missing, done } = self.with_known(recording, now, |known| known.plan(self.done, most));
+        self.done = done;
+        missing.retain(|range| !self.under_way.contains(&range.from));
+        missing
+    }
+
+    /// Nothing of it is missing in the bucket, and nothing more will come.
+    pub fn is_complete(&self, recording: &Recording, now: Timestamp) -> bool {
+        if self.copy.is_some() {
+            return self.end(recording, now).is_some_and(|end| self.done >= end);
+        }
+        match &self.listed {
+            Some(listed) => {
+                listed.ended.is_some() && self.done >= listed.bytes || self.has_lost_its_ingest(now)
+            }
+            // Neither tape nor spool have any of it: what the bucket has is all there is.
+            None => true,
+        }
+    }
+
+    /// Whether it is on air, or when it last was; `None` if nothing is known of it.
+    pub fn on_air(&self, now: Timestamp) -> Option<OnAir> {
+        let session = self.session()?;
+        let routings = self.copy.as_ref().map_or(&[][..], Copy::routings);
+        if let Some(last) = last_on_air(session, routings) {
+            return Some(OnAir::Until(last));
+        }
+        let lost = self.has_lost_its_ingest(now);
+        Some(if lost {
+            OnAir::Until(self.heard_of(now))
+        } else {
+            OnAir::Now
+        })
+    }
+
+    /// When anything of it or of its ingest was last noticed.
+    fn heard_of(&self, now: Timestamp) -> Timestamp {
+        let stored = self
+            .old
+            .as_ref()
+            .and_then(|_| self.stored.values().next_back())
+            .map(|last| last.t1);
+        let grown = self
+            .copy
+            .as_ref()
+            .map(Copy::grown)
+            .or(self.first_listed)
+            .or(stored);
+        grown.max(self.ingest_seen).unwrap_or(now)
+    }
+
+    fn has_lost_its_ingest(&self, now: Timestamp) -> bool {
+        now.duration_since(self.heard_of(now)) > LOST_INGEST
+    }
+
+    /// The ingest to be asked whether it is there.
+    pub fn silent_ingest(&mut self, now: Timestamp) -> Option<Desk> {
+        let is_whole = self.copy.as_ref().is_some_and(Copy::is_whole);
+        if is_whole || self.probe_under_way || now.duration_since(self.heard_of(now)) < STANDS_STILL {
+            return None;
+        }
+        self.listed.as_ref()?;
+        self.probe_under_way = true;
+        self.desk.clone()
+    }
+
+    /// It answered, or not.
+    pub fn probed(&mut self, answered: bool, now: Timestamp) {
+        self.probe_under_way = false;
+        if answered {
+            self.ingest_seen = Some(now);
+        }
+    }
+
+    /// A segment is in the bucket.
+    pub fn stored(&mut self, segment: Segment, recording: &Recording, now: Timestamp) -> io::Result<()> {
+        self.under_way.remove(&segment.range.from);
+        self.stored.insert(segment.range.from, segment);
+        self.plan(recording, now, 0);
+        self.free()
+    }
+
+    /// Lets the spool forget what the bucket has.
+    pub fn free(&mut self) -> io::Result<()> {
+        let done = self.done;
+        self.copy.as_mut().map_or(Ok(()), |copy| copy.free(done))
+    }
+
+    /// What the tape may be told is stored, if that is news.
+    pub fn to_ack(&self) -> Option<(Desk, u64)> {
+        let listed = self.listed.as_ref()?;
+        // An ingest that crashed may have less than we do.
+        let to = if listed.ended.is_some() {
+            self.done.min(listed.bytes)
+        } else {
+            self.done
+        };
+        (to > self.acked && !self.ack_under_way).then(|| self.desk.clone().map(|desk| (desk, to)))?
+    }
+
+    /// Bytes of the session that are known of.
+    pub fn bytes(&self) -> u64 {
+        let have = self.copy.as_ref().map_or(0, Copy::have);
+        self.session().map_or(have, |session| session.bytes.max(have))
+    }
+
+    /// What neither tape nor bucket have.
+    pub fn lost(&self, recording: &Recording, now: Timestamp) -> Vec<Range> {
+        self.with_known(recording, now, |known| known.lost())
+    }
+
+    /// For the manifest.
+    pub fn taped(&self, recording: &Recording, now: Timestamp) -> Option<Taped> {
+        let session = self.session()?.clone();
+        let (headers, start, end, lost) = self.with_known(recording, now, |known| {
+            (known.headers, known.start, known.end, known.lost())
+        });
+        let lines = match (&self.copy, &self.old) {
+            (Some(copy), Some(old)) => merged(&old.lines, copy.lines()),
+            (Some(copy), None) => copy.lines(),
+            (None, old) => old.as_ref().map(|old| old.lines.clone()).unwrap_or_default(),
+        };
+        Some(Taped {
+            session,
+            start,
+            headers,
+            end,
+            segments: self.stored.values().cloned().collect(),
+            lost,
+            lines,
+        })
+    }
+}
+
+/// An earlier life may have known lines that the ingest has forgotten since.
+fn merged(old: &[Line], mut lines: Vec<Line>) -> Vec<Line> {
+    let text = |line: &Line| serde_json::to_string(line).unwrap_or_default();
+    let known: HashSet<String> = lines.iter().map(text).collect();
+    lines.extend(old.iter().filter(|line| !known.contains(&text(line))).cloned());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ingest::api::Container;
+    use ingest::config::Routing;
+
+    #[test]
+    fn a_session_that_stands_still_is_waited_for_while_its_ingest_answers() {
+        let session = Session {
+            id: "s1".to_owned(),
+            mount: "main".to_owned(),
+            input: "studio".to_owned(),
+            path: "/live/studio".to_owned(),
+            priority: 0,
+            routing: Routing::Live,
+            user: "source".to_owned(),
+            container: Container::Mp3,
+            codec: None,
+            title: None,
+            started: Timestamp::UNIX_EPOCH,
+            bytes: 5,
+            kept_from: 0,
+            ended: None,
+        };
+        let desk = Desk::new("localhost:1".to_owned(), String::new());
+        let mut cargo = Cargo::default();
+        cargo.list(&OnTape { session, desk });
+        let listed = cargo.first_listed.unwrap();
+        let after = |minutes: i64| listed + SignedDuration::from_mins(minutes);
+        assert!(cargo.silent_ingest(after(0)).is_none());
+        assert!(cargo.silent_ingest(after(2)).is_some());
+        assert!(cargo.silent_ingest(after(2)).is_none(), "it is being asked");
+        cargo.probed(true, after(2));
+        assert_eq!(cargo.on_air(after(31)), Some(OnAir::Now));
+        assert!(cargo.silent_ingest(after(31)).is_some());
+        cargo.probed(false, after(31));
+        assert_eq!(cargo.on_air(after(33)), Some(OnAir::Until(after(2))));
+    }
+}

@@ -1,0 +1,120 @@
+//! Spool to bucket: stores what capture has, tells the tape, and knows when the Recording is over. IO: the store, the spool,
+//! HTTP to the ingest.
+//!
+//! It remembers nothing: what is stored, the bucket says. So it may be killed anywhere and started anywhere.
+
+mod adopt;
+mod cargo;
+mod plan;
+mod report;
+mod tapes;
+mod upload;
+mod voyage;
+mod words;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Recording;
+use crate::ending::Ending;
+use crate::settings;
+use crate::spool::{self, Notices};
+use crate::store::{self, Store};
+
+use report::Report;
+use voyage::Voyage;
+
+/// How ship is run.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Ship {
+    /// The directory where the Recording's Secret is mounted.
+    #[arg(long)]
+    pub mounted: PathBuf,
+    /// The directory where the store's keys are mounted.
+    #[arg(long)]
+    pub credentials: PathBuf,
+    /// The spool's directory.
+    #[arg(long)]
+    pub spool: PathBuf,
+    /// For probes, scrapes and the operator.
+    #[arg(long, default_value = "0.0.0.0:8002")]
+    pub health: SocketAddr,
+}
+
+/// Why ship ended before the Recording was over and stored.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No settings.
+    #[error(transparent)]
+    Settings(#[from] settings::Error),
+    /// The directory of `--spool`.
+    #[error("the spool in {} cannot be used: {cause}", at.display())]
+    Spool {
+        /// Where.
+        at: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A no that asking again does not help.
+    #[error("what the bucket has cannot be known: {0}")]
+    Store(#[from] store::Error),
+    /// A socket.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Its address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The process cannot be asked to end.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+    /// It was asked to end. This must not look like a Recording that is over.
+    #[error("asked to end before everything was stored; the next attempt goes on")]
+    Interrupted,
+}
+
+impl Ship {
+    /// Returns well only when the Recording is over and all of it is stored.
+    pub async fn run(self) -> Result<(), Error> {
+        let mut ending = Ending::new().map_err(Error::Signals)?;
+        let settings = settings::follow(&self.mounted)?;
+        let store = Store::open(&settings.borrow(), &self.credentials);
+        let report = Report::new(store.clone());
+        let listen_failed = |cause| Error::Listen {
+            address: self.health,
+            cause,
+        };
+        let listener = TcpListener::bind(self.health).await.map_err(listen_failed)?;
+        tokio::select! {
+            () = ending.asked() => Err(Error::Interrupted),
+            served = report.clone().serve(listener) => {
+                Err(listen_failed(served.err().unwrap_or_else(|| io::Error::other("it was closed"))))
+            }
+            done = self.sail(settings, store, report) => done,
+        }
+    }
+
+    async fn sail(
+        &self,
+        settings: watch::Receiver<Arc<Recording>>,
+        store: Store,
+        report: Report,
+    ) -> Result<(), Error> {
+        let spool_failed = |cause| Error::Spool {
+            at: self.spool.clone(),
+            cause,
+        };
+        let _held = spool::hold(&self.spool, "ship").map_err(spool_failed)?;
+        let notices = Notices::of(&self.spool).map_err(spool_failed)?;
+        let recording = Arc::clone(&settings.borrow());
+        let adopted = adopt::adopt(&store, &recording).await?;
+        let voyage = Voyage::new(self.spool.clone(), store, report, adopted);
+        voyage.sail(settings, notices).await.map_err(spool_failed)
+    }
+}
