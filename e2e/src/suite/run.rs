@@ -23,6 +23,8 @@ const AT_ONCE: &str = "2";
 /// Some of the full extent take nodes away.
 const ONE_BY_ONE: &str = "1";
 
+/// Faults of the recorder, as processes against the twin: minutes of kills and slow stores. One of each row is run without them.
+const RECORDER_FAULTS: [&str; 3] = ["ingest_killed::", "kills::", "troubles::"];
 /// What strangers send is parsed by these; `ingest/fuzz` has a target for each.
 const FUZZED: [&str; 8] = ["ogg", "mp3", "adts", "webm", "sniff", "repage", "head", "chunked"];
 /// Pinned, for the same report from the same corpus.
@@ -82,9 +84,11 @@ fn unit_tests(table: &mut Table) -> bool {
         Err(error) => return table.call("unit tests", || Err(error)),
     };
     let mut tests = cargo(&["test", "--workspace", "--"]);
-    for module in modules {
+    let faults = RECORDER_FAULTS.map(str::to_owned);
+    for module in modules.into_iter().chain(faults) {
         tests.args(["--skip", &module]);
     }
+    println!("not run here: the recorder's faults; `make e2e-full T=recorder` runs them");
     table.run("unit tests", None, &mut tests)
 }
 
@@ -134,6 +138,10 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
     }
     if extent == Extent::Full && "tape_fuzz".starts_with(name) {
         fuzz(table);
+    }
+    if extent == Extent::Full && "recorder".starts_with(name) {
+        let mut tests = cargo(&["test", "--workspace", "--test", "recorder", "--test", "finalize"]);
+        table.run("recorder", None, &mut tests);
     }
 }
 

@@ -79,7 +79,8 @@ pub async fn upload(store: &Store, cargo: Cargo<'_>) -> Result<(), Error> {
         let (upload, there) = begin(store, cargo).await?;
         match send(store, cargo, &file, &upload, &there).await {
             Ok(()) => ours = true,
-            Err(Error::Store(store::Error::NoUpload { .. })) => {}
+            // What may be left of it must not be gone on with.
+            Err(Error::Store(store::Error::NoUpload { .. })) => store.abort(&upload).await?,
             Err(failure) => {
                 // Parts that are left behind cost money. Should this fail too, the next attempt finds them.
                 let _ = store.abort(&upload).await;

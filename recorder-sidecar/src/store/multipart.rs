@@ -244,7 +244,21 @@ impl Store {
     /// Makes the object out of its parts. An answer that was lost is no harm: the object is looked at. Whether the key is free
     /// has to be asked before: a condition here would make R2 throw the upload away.
     pub async fn complete(&self, upload: &Upload, parts: &[Part]) -> Result<(), Error> {
-        self.insist(|| self.try_complete(upload, parts)).await
+        let expected = Expected::of(parts);
+        self.insist(|| async {
+            let failure = match self.try_complete(upload, parts, &expected).await {
+                Err(failure @ (Error::Silent { .. } | Error::Busy { .. } | Error::NoUpload { .. })) => {
+                    failure
+                }
+                answered => return answered,
+            };
+            // It may have been completed by a try whose answer was lost.
+            match self.try_head(&upload.key).await {
+                Ok(Some(there)) if expected.is(there.size, &there.etag, self.profile.etag_is_md5()) => Ok(()),
+                _ => Err(failure),
+            }
+        })
+        .await
     }
 
     /// Throws an upload away; one that is gone is no error.
@@ -269,7 +283,7 @@ impl Store {
         .await
     }
 
-    async fn try_complete(&self, upload: &Upload, parts: &[Part]) -> Result<(), Error> {
+    async fn try_complete(&self, upload: &Upload, parts: &[Part], expected: &Expected) -> Result<(), Error> {
         let doing = format!("CompleteMultipartUpload {}", upload.key);
         let named = parts.iter().map(|part| {
             CompletedPart::builder()
@@ -290,7 +304,6 @@ impl Store {
                     .set_parts(Some(named.collect()))
                     .build(),
             );
-        let expected = Expected::of(parts);
         match within(&doing, HEAD_PATIENCE * 4, complete.send()).await? {
             Ok(done) => {
                 let etag = unquoted(done.e_tag());
@@ -307,14 +320,13 @@ impl Store {
                 }
                 Ok(())
             }
-            Err(failure) => match Error::of(doing, &upload.key, &failure) {
-                // It may have been completed by a try whose answer was lost.
-                Error::NoUpload { key } => match self.try_head(&upload.key).await? {
-                    Some(there) if expected.is(there.size, &there.etag, self.profile.etag_is_md5()) => Ok(()),
-                    _ => Err(Error::NoUpload { key }),
+            Err(failure) => Err(match Error::of(doing, &upload.key, &failure) {
+                // An abort that met a part on its way leaves an upload of that part alone.
+                Error::Refused { code, .. } if code == "InvalidPart" => Error::NoUpload {
+                    key: upload.key.clone(),
                 },
-                failure => Err(failure),
-            },
+                failure => failure,
+            }),
         }
     }
 }
