@@ -190,8 +190,8 @@ fn decode(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn asked(method: Method, uri: &str, is_copy: bool) -> Asked {
-        Asked::of(&method, &uri.parse().unwrap(), is_copy)
+    fn asked(method: &Method, uri: &str, is_copy: bool) -> Asked {
+        Asked::of(method, &uri.parse().unwrap(), is_copy)
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
             (Method::PATCH, "/b/k", false, Operation::Unknown),
         ] {
             assert_eq!(
-                asked(method.clone(), uri, is_copy).operation,
+                asked(&method, uri, is_copy).operation,
                 operation,
                 "{method} {uri}"
             );
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn keys_are_decoded() {
-        let found = asked(Method::GET, "/b/a%2Fb/%C3%BC%2?prefix=x%20y", false);
+        let found = asked(&Method::GET, "/b/a%2Fb/%C3%BC%2?prefix=x%20y", false);
         assert_eq!(found.key, "a/b/ü%2");
         assert_eq!(found.parameter("prefix"), Some("x y"));
     }

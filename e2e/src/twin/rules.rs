@@ -319,12 +319,19 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn verdict(uri: &str, headers: &[(&'static str, &str)]) -> Result<(), (u16, String)> {
-        let asked = Asked::of(&Method::PUT, &uri.parse().unwrap(), false);
+    fn put(uri: &str, headers: &[(&'static str, &str)]) -> (Asked, HeaderMap) {
         let headers = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
-        check(&Method::PUT, &asked, &headers.collect()).map_err(|refusal| (refusal.status, refusal.code))
+        (
+            Asked::of(&Method::PUT, &uri.parse().unwrap(), false),
+            headers.collect(),
+        )
+    }
+
+    fn verdict(uri: &str, headers: &[(&'static str, &str)]) -> Result<(), (u16, String)> {
+        let (asked, headers) = put(uri, headers);
+        check(&Method::PUT, &asked, &headers).map_err(|refusal| (refusal.status, refusal.code))
     }
 
     /// The lengths no test sends for real.
