@@ -22,6 +22,22 @@ pub struct Sessions {
     /// The newest refusals, the oldest first; empty for readers of single Mounts.
     #[serde(default)]
     pub refusals: Vec<Refusal>,
+    /// How full the tapes are, all Mounts' together.
+    #[serde(default)]
+    pub fill: Fill,
+}
+
+/// How full the tapes are, by their cap. It falls again a little below where it rises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fill {
+    /// Less than half.
+    #[default]
+    Low,
+    /// Half of the cap or more.
+    Half,
+    /// 80 % of the cap or more.
+    High,
 }
 
 /// One connection of one source.
@@ -59,6 +75,23 @@ pub struct Session {
     /// Absent while the source is connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// When it was routed live; absent if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aired: Option<Aired>,
+    /// The Recordings that acked anything of it, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acked_by: Vec<String>,
+}
+
+/// From when to when a session was routed live, whatever was between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Aired {
+    /// The first instant.
+    pub first: Timestamp,
+    /// When it was last routed elsewhere, or ended; absent while it is on air.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Timestamp>,
 }
 
 /// How a session ended.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The key of [`Ingest`] in the Secret `<station>-ingest`.
@@ -19,6 +20,27 @@ pub struct Ingest {
     pub readers: Vec<Reader>,
     /// Most bytes all tapes together may take.
     pub tape_cap_bytes: u64,
+    /// The Recordings that still need the tape: what they have not acked is not removed before the cap asks for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<Named>,
+}
+
+/// A Recording that needs what its Mount's tapes have of its window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Named {
+    /// The Recording: also the `<name>` of its reader `recording/<name>`.
+    pub name: String,
+    /// Its Mount.
+    pub mount: String,
+    /// The only input of it that is wanted; absent: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// The first instant it wants.
+    pub from: Timestamp,
+    /// The first instant it no longer wants; absent: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 /// One place where one source at a time may connect. Wildcard Mounts are one input for each of their keys.

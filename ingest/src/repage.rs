@@ -6,18 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
-use crate::framing::ogg::crc;
-use crate::framing::ogg::page::{CAPTURE, FIRST};
+use crate::framing::ogg::page::{self, FIRST, MOST_LACING, Place};
 use crate::framing::webm::{Track, packets};
 use crate::framing::{Link, Unit, opus};
 
 const VENDOR: &[u8] = b"radio-operator";
 /// A page is closed when it plays so long: 100 ms.
 const PAGE_SAMPLES: u64 = 4800;
-/// Entries of a page's lacing table.
-const MOST_LACING: usize = 255;
 
 /// Turns units of `WebM` into units of Ogg.
 #[derive(Debug)]
@@ -172,29 +169,22 @@ impl Page {
     }
 
     fn add(&mut self, packet: &[u8]) {
-        let (full, last) = (packet.len() / 255, packet.len() % 255);
-        self.lacing.extend(std::iter::repeat_n(255, full));
-        self.lacing.extend(u8::try_from(last));
+        page::lace(&mut self.lacing, packet);
         self.body.extend_from_slice(packet);
     }
 
     fn close(&mut self, flags: u8, granule: u64) -> Bytes {
-        let mut page = BytesMut::with_capacity(27 + self.lacing.len() + self.body.len());
-        page.put_slice(CAPTURE);
-        page.put_u8(0);
-        page.put_u8(flags);
-        page.put_u64_le(granule);
-        page.put_u32_le(self.serial);
-        page.put_u32_le(self.sequence);
-        page.put_u32_le(0);
-        page.extend(u8::try_from(self.lacing.len()));
-        page.put_slice(&self.lacing);
-        page.put_slice(&self.body);
-        crc::seal(&mut page);
+        let place = Place {
+            flags,
+            granule: Some(granule),
+            serial: self.serial,
+            sequence: self.sequence,
+        };
+        let page = page::write(place, &self.lacing, &self.body);
         self.sequence = self.sequence.wrapping_add(1);
         self.lacing.clear();
         self.body.clear();
-        page.freeze()
+        page.into()
     }
 }
 

@@ -41,6 +41,11 @@ pub(super) fn may_read(reader: &Reader, mount: &str) -> bool {
         .is_none_or(|mounts| mounts.iter().any(|name| name == mount))
 }
 
+/// The Recording whose reader this is: it may say what it has. Nobody else's word frees the tape.
+pub(super) fn recording(reader: &Reader) -> Option<&str> {
+    reader.name.strip_prefix("recording/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +90,10 @@ mod tests {
         }
         assert!(may_read(&readers[0], "other") && may_read(&readers[1], "main"));
         assert!(!may_read(&readers[1], "other"));
+        assert_eq!(recording(&readers[1]), None);
+        assert_eq!(
+            recording(&named("recording/main-20261121t140000z", "three", None)),
+            Some("main-20261121t140000z")
+        );
     }
 }

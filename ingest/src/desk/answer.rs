@@ -35,6 +35,13 @@ impl Refused {
         )
     }
 
+    pub fn no_ack() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Only the reader of a Recording says what that Recording has, and of no other.",
+        )
+    }
+
     pub fn not_found(sentence: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, sentence)
     }

@@ -112,9 +112,10 @@ impl Desk {
 
     fn version(&self, reader: &config::Reader, version: Version) -> String {
         let epoch = self.shelf.epoch();
+        let fill = version.fill as u8;
         match &reader.mounts {
-            None => format!("{epoch:x}-{}-{}", version.sessions, version.refusals),
-            Some(mounts) => format!("{epoch:x}-{:x}", self.shelf.version_of(mounts)),
+            None => format!("{epoch:x}-{}-{}-{fill}", version.sessions, version.refusals),
+            Some(mounts) => format!("{epoch:x}-{:x}-{fill}", self.shelf.version_of(mounts)),
         }
     }
 }
@@ -129,10 +130,11 @@ async fn sessions(
         .map_err(|_| Refused::query("The query is wrong: `after` takes a version, `all` true or false."))?;
     let deadline = Instant::now() + PATIENCE;
     let mut changed = desk.shelf.changed();
-    let version = loop {
-        let version = desk.version(&reader, *changed.borrow_and_update());
+    let (version, fill) = loop {
+        let now = *changed.borrow_and_update();
+        let version = desk.version(&reader, now);
         if after.as_ref() != Some(&version) || timeout_at(deadline, changed.changed()).await.is_err() {
-            break version;
+            break (version, now.fill);
         }
     };
     let mut sessions = desk.shelf.sessions();
@@ -150,6 +152,7 @@ async fn sessions(
         version,
         sessions,
         refusals,
+        fill,
     }))
 }
 
@@ -300,6 +303,7 @@ async fn ack(
 ) -> Result<Response, Refused> {
     let reader = desk.reader(&headers)?;
     desk.session(&reader, &id)?;
+    let recording = access::recording(&reader).ok_or_else(Refused::no_ack)?;
     // Only now: nobody else has us wait for what he sends.
     let body = timeout(ACK_WITHIN, to_bytes(body, LONGEST_ACK)).await;
     let told = body
@@ -308,6 +312,9 @@ async fn ack(
         .and_then(|body| serde_json::from_slice::<Ack>(&body).ok());
     let ack =
         told.ok_or_else(|| Refused::query("An ack is JSON: {\"recording\": its name, \"to\": an offset}."))?;
+    if ack.recording != recording {
+        return Err(Refused::no_ack());
+    }
     let shelf = Arc::clone(&desk.shelf);
     let outcome = tokio::task::spawn_blocking(move || shelf.ack(&id, &ack)).await;
     match outcome.map_err(|_| Refused::disk())? {

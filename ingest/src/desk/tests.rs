@@ -1,7 +1,7 @@
 //! The desk over real connections.
 
 use super::*;
-use crate::api::{Container, Refusal, RefusalReason};
+use crate::api::{Container, Fill, Refusal, RefusalReason};
 use crate::config::{Credential, Input, Routing};
 use crate::framing::Framer;
 use crate::tape::Writer;
@@ -54,6 +54,7 @@ async fn open() -> Open {
             reader("operator", None),
             reader("main", Some("main")),
             reader("other", Some("other")),
+            reader("recording/show-1", Some("main")),
         ],
         ..Ingest::default()
     }));
@@ -183,7 +184,9 @@ const REFUSED: &str = "
     GET main T/tape?from=N1 416
     GET main T/tape?join=N1 416
     GET main T/index?from=N1 416
-    POST main T/ack 400
+    POST main T/ack 403
+    POST operator T/ack 403
+    POST recording/show-1 T/ack 400
     HEAD main T/tape?from=1&follow=true 200
     GET main T/tape?from=N 200
 ";
@@ -228,7 +231,11 @@ async fn an_ack_that_never_comes_is_not_waited_for() {
     let open = open().await;
     let writer = open.begin(Container::Mp3);
     let id = writer.session().id();
-    for (token, within, status) in [("nobody", ACK_WITHIN / 2, "401"), ("main", ACK_WITHIN * 2, "400")] {
+    for (token, within, status) in [("nobody", ACK_WITHIN / 2, "401"), (
+            "recording/show-1",
+            ACK_WITHIN * 2,
+            "400",
+        )] {
         let mut socket = TcpStream::connect(open.addr).await.unwrap();
         let head = format!(
             "POST /v1/sessions/{id}/ack HTTP/1.1\r\nhost: tape\r\nauthorization: Bearer {token}\r\n\
@@ -387,12 +394,54 @@ async fn a_tape_is_read_from_any_offset_and_followed_to_its_end() {
     assert!(index.ends_with(b"\"why\":\"left\"}\n"), "{index:?}");
     let once = open.get(&format!("/v1/sessions/{id}/index?from=10")).await;
     assert_eq!(all(once).await, index[10..]);
-    let to = format!("{{\"recording\":\"main/show-1\",\"to\":{}}}", stream.len());
-    let acked = open
-        .ask("POST", "main", &format!("/v1/sessions/{id}/ack"), &to)
-        .await;
-    assert_eq!(acked.status(), 204);
     assert_eq!(open.desk.lags(), []);
+}
+
+#[tokio::test]
+async fn a_recording_acks_for_itself_and_reads_its_mount() {
+    const READER: &str = "recording/show-1";
+    let open = open().await;
+    let mut writer = open.begin(Container::Mp3);
+    writer.append(MP3);
+    let other = open.begin_at("other", Container::Mp3);
+    let [mine, others] = [&writer, &other].map(|writer| writer.session().id().to_owned());
+    let ack = async |id: &str, recording: &str| {
+        let body = format!("{{\"recording\":\"{recording}\",\"to\":5}}");
+        let path = format!("/v1/sessions/{id}/ack");
+        open.ask("POST", READER, &path, &body).await.status().as_u16()
+    };
+    let before = open.sessions(READER, None).await;
+    let [session] = &before.sessions[..] else {
+        panic!("{before:?}")
+    };
+    assert_eq!((&session.id, session.acked_by.len()), (&mine, 0));
+    assert_eq!(ack(&mine, "show-2").await, 403);
+    assert_eq!(ack(&mine, READER).await, 403);
+    assert_eq!(ack(&others, "show-1").await, 404);
+    let path = format!("/v1/sessions/{others}/tape?from=0");
+    assert_eq!(open.ask("GET", READER, &path, "").await.status(), 404);
+    assert_eq!(ack(&mine, "show-1").await, 204);
+    let after = open.sessions("main", Some(&before.version)).await;
+    assert_eq!(after.sessions[0].acked_by, ["show-1"]);
+}
+
+#[tokio::test]
+async fn every_reader_hears_how_full_the_tapes_are() {
+    let open = open().await;
+    let mut writer = open.begin(Container::Mp3);
+    writer.append(&MP3.repeat(30));
+    let used = open.shelf.figures().tape_bytes;
+    for reader in ["operator", "other"] {
+        open.shelf.retain(Timestamp::now(), used * 10, &[]);
+        let before = open.sessions(reader, None).await;
+        assert_eq!(before.fill, Fill::Low);
+        let wait = open.sessions(reader, Some(&before.version));
+        tokio::pin!(wait);
+        assert!(timeout(Duration::from_millis(100), &mut wait).await.is_err());
+        open.shelf.retain(Timestamp::now(), used * 10 / 6, &[]);
+        let after = timeout(SOON, wait).await.expect("the news");
+        assert_eq!(after.fill, Fill::Half);
+    }
 }
 
 #[tokio::test]
@@ -517,7 +566,7 @@ async fn what_was_given_up_is_gone_and_the_answer_says_where_it_goes_on() {
     let slow = open
         .get(&format!("/v1/sessions/{id}/tape?from=0&follow=true"))
         .await;
-    open.shelf.retain(Timestamp::now(), 10 << 20);
+    open.shelf.retain(Timestamp::now(), 10 << 20, &[]);
     let next = writer.session().kept_from();
     assert!(next > 8 << 20);
     for query in ["from=5", "from=5&follow=true", "join=5"] {

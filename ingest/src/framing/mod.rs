@@ -8,7 +8,7 @@
 mod ebml;
 pub mod frames;
 pub mod ogg;
-pub(crate) mod opus;
+pub mod opus;
 mod sniff;
 mod waiting;
 pub mod webm;

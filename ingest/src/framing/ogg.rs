@@ -2,8 +2,8 @@
 
 mod chain;
 mod codec;
-pub(crate) mod crc;
-pub(crate) mod page;
+pub mod crc;
+pub mod page;
 
 use bytes::Bytes;
 
@@ -147,20 +147,23 @@ pub(super) fn beginning(first: &[u8]) -> Result<Option<&'static str>, String> {
     loop {
         let page = match page::length(rest) {
             Length::Is(length) => match rest.get(..length) {
-                Some(page) if crc::is_right(page) => Page(page),
+                Some(page) if crc::is_right(page) => page,
                 Some(_) => return Err("damaged Ogg".to_owned()),
                 None => return Ok(None),
             },
             Length::NotYet(_) => return Ok(None),
             Length::NoPage => return Err("damaged Ogg".to_owned()),
         };
-        match Codec::of(page.body()).name {
-            _ if !page.is_first() && rest.len() == first.len() => {
+        let Some(known) = Page::read(page) else {
+            return Err("damaged Ogg".to_owned());
+        };
+        match Codec::of(known.body()).name {
+            _ if !known.is_first() && rest.len() == first.len() => {
                 return Err("Ogg that begins in its middle".to_owned());
             }
-            _ if !page.is_first() => return Ok(Some(OTHER)),
-            OTHER => rest = &rest[page.0.len()..],
-            known => return Ok(Some(known)),
+            _ if !known.is_first() => return Ok(Some(OTHER)),
+            OTHER => rest = &rest[page.len()..],
+            name => return Ok(Some(name)),
         }
     }
 }

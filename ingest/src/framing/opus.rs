@@ -1,12 +1,13 @@
 //! What the first bytes of an Opus packet, and of its header, say. No IO.
 
 /// Opus counts at this rate, whatever went into the encoder.
-pub(crate) const RATE: u64 = 48_000;
+pub const RATE: u64 = 48_000;
 /// A packet cannot be longer: 120 ms.
 const LONGEST: u32 = 5760;
 
 /// How many samples a packet plays; `None` if it is no packet.
-pub(crate) fn samples(packet: &[u8]) -> Option<u32> {
+#[must_use]
+pub fn samples(packet: &[u8]) -> Option<u32> {
     let first = *packet.first()?;
     let config = first >> 3;
     let frame = match config {
@@ -26,7 +27,8 @@ pub(crate) fn samples(packet: &[u8]) -> Option<u32> {
 }
 
 /// Whether this is an `OpusHead` a decoder takes: of a version we know, with channels, and with a table where one is due.
-pub(crate) fn is_head(head: &[u8]) -> bool {
+#[must_use]
+pub fn is_head(head: &[u8]) -> bool {
     let Some(fixed) = head.first_chunk::<19>() else {
         return false;
     };

@@ -25,6 +25,8 @@ fn session(id: &str, path: &str, routing: Routing, ended: bool) -> OnTape {
             started: now,
             bytes: 0,
             kept_from: 0,
+            aired: None,
+            acked_by: Vec::new(),
             ended: ended.then(|| Ended {
                 at: now,
                 why: "left".to_owned(),

@@ -34,7 +34,7 @@ impl Ingests {
     async fn open() -> Self {
         let tapes = tempfile::tempdir().unwrap();
         let reader = Reader {
-            name: "test".to_owned(),
+            name: "recording/show-1".to_owned(),
             sha256: HUSH.to_owned(),
             mounts: None,
         };

@@ -33,8 +33,8 @@ pub fn keep(shelf: &Arc<Shelf>, config: watch::Receiver<Arc<Ingest>>) -> io::Res
         kept.settle();
         if retained.is_none_or(|at| at.elapsed() >= RETAIN) {
             retained = Some(Instant::now());
-            let cap = config.borrow().tape_cap_bytes;
-            kept.retain(Timestamp::now(), cap);
+            let config = Arc::clone(&config.borrow());
+            kept.retain(Timestamp::now(), config.tape_cap_bytes, &config.recordings);
         }
     })
 }

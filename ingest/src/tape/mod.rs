@@ -9,12 +9,16 @@
 
 mod acks;
 mod disk;
+mod fill;
 mod id;
 mod index;
 mod join;
 mod keep;
 mod marks;
 mod meta;
+mod needs;
+mod past;
+mod pen;
 mod read;
 mod recover;
 mod refusals;
@@ -25,6 +29,7 @@ mod session;
 mod shelf;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trouble;
 mod writer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

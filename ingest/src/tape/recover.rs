@@ -48,7 +48,7 @@ pub(super) fn recover(dir: &Path, boot_id: &str) -> io::Result<Recovered> {
     let before = || View {
         kept_from: kept.from,
         acks: kept.acks.clone(),
-        ..View::new(meta.routing)
+        ..View::new(meta.routing, meta.started)
     };
     let mut view = before();
     if found.is_finished {
@@ -84,13 +84,13 @@ fn show(view: &mut View, line: &Line) {
         Line::Cut { media_ms, .. } => view.media = std::time::Duration::from_millis(media_ms),
         Line::Link { codec, .. } => view.codec = Some(codec),
         Line::Title { title, .. } => view.title = Some(title).filter(|title| !title.is_empty()),
-        Line::Routing { routing, .. } => view.route(routing),
+        Line::Routing { t, routing, .. } => view.route(routing, t),
         Line::Lost { at, to } => view.lost.push(at..to),
         Line::Clock { .. } => {}
         Line::End { at, t, why } => {
             view.disk_end = at;
             view.ring = Ring::starting_at(at);
-            view.ended = Some(Ended { at: t, why });
+            view.end_with(Ended { at: t, why });
         }
     }
 }
@@ -216,12 +216,12 @@ impl Repair {
     /// The session with the index it had, which its readers get until it can be written.
     fn show_old(&self, dir: &Path, view: &mut View) -> io::Result<()> {
         let index = dir.join(meta::INDEX);
-        show(view, &self.end());
         for line in index::lines(&index)? {
             if let Some(line) = line?.filter(|line| self.keeps(line)) {
                 show(view, &line);
             }
         }
+        show(view, &self.end());
         view.index_end = index::whole(&index)?;
         Ok(())
     }
@@ -229,7 +229,6 @@ impl Repair {
     /// The index is written anew beside the old one, so that a crash leaves one of them.
     fn write(&self, dir: &Path, size: u64, view: &mut View) -> io::Result<()> {
         let end = self.end();
-        show(view, &end);
         let beside = dir.join(".index");
         let mut new = BufWriter::new(File::create(&beside)?);
         let mut have = HashSet::new();

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 /// A reader that was away comes back within this time.
-const LEAST_AGE: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const LEAST_AGE: SignedDuration = SignedDuration::from_mins(15);
 const REHEARSAL: SignedDuration = SignedDuration::from_hours(24);
 /// A source that comes and goes every two seconds makes this many in more than an hour.
 const MOST_SESSIONS: usize = 2_000;
 /// What stays of a session that is being written, whatever the cap says.
 pub(super) const LEAST_TAIL: u64 = 8 << 20;
+/// Less than this is not worth the work: nine minutes of 128 kb/s.
+const LEAST_TRIM: u64 = 8 << 20;
 /// In such steps running sessions are compared with the others; of a long one, in 256.
 const STEP: u64 = 1 << 20;
 
@@ -28,8 +30,10 @@ pub struct Facts {
     pub ended: Option<Timestamp>,
     /// It was routed live at some time.
     pub aired: bool,
-    /// Each Recording that has acked anything has everything below; `None` if there is none.
+    /// Everything below is stored by all Recordings that need it; `None` if nobody needs it and nobody has any of it.
     pub acked_to: Option<u64>,
+    /// Everything below was sent at least a quarter of an hour ago.
+    pub old: u64,
     /// Bytes below this were given up.
     pub kept_from: u64,
     /// Bytes the source sent.
@@ -48,7 +52,14 @@ pub enum Action {
         /// Why.
         why: Why,
     },
-    /// The oldest of a session that is being written goes.
+    /// The head of a session that is being written goes: Recordings have it.
+    Trim {
+        /// Its id.
+        id: String,
+        /// Not beyond.
+        to: u64,
+    },
+    /// The oldest of a session that is being written goes: the tapes are full.
     Punch {
         /// Its id.
         id: String,
@@ -62,6 +73,8 @@ pub enum Action {
 pub enum Why {
     /// The source sent nothing.
     Empty,
+    /// Recordings have it.
+    Acked,
     /// A rehearsal that is a day old.
     OldRehearsal,
     /// The tapes are full, and Recordings have it.
@@ -76,15 +89,16 @@ pub enum Why {
 
 /// What must be done now so that the tapes take no more than `cap` bytes.
 #[must_use]
-pub fn plan(sessions: &[Facts], now: Timestamp, cap: u64) -> Vec<Action> {
+pub fn plan(sessions: Vec<Facts>, now: Timestamp, cap: u64) -> Vec<Action> {
     let (mut actions, mut left) = (Vec::new(), Vec::new());
-    for facts in sessions {
-        match facts
-            .ended
-            .and_then(|ended| by_age(facts, now.duration_since(ended)))
-        {
-            Some(why) => actions.push(delete(facts, why)),
-            None => left.push(facts),
+    for mut facts in sessions {
+        match facts.ended.map(|ended| by_age(&facts, now.duration_since(ended))) {
+            Some(Some(why)) => actions.push(delete(&facts, why)),
+            Some(None) => left.push(facts),
+            None => {
+                actions.extend(trim(&mut facts));
+                left.push(facts);
+            }
         }
     }
     let used: u64 = left.iter().map(|facts| facts.size).sum();
@@ -101,13 +115,32 @@ fn delete(facts: &Facts, why: Why) -> Action {
 }
 
 fn by_age(facts: &Facts, age: SignedDuration) -> Option<Why> {
+    let is_acked = facts.acked_to.is_some_and(|to| to >= facts.sent);
     if facts.sent == 0 && age >= LEAST_AGE {
         Some(Why::Empty)
+    } else if is_acked && age >= LEAST_AGE {
+        Some(Why::Acked)
     } else if !facts.aired && age >= REHEARSAL {
         Some(Why::OldRehearsal)
     } else {
         None
     }
+}
+
+/// What Recordings have of a running session goes when it is old, in large pieces: each costs a look at its index.
+fn trim(facts: &mut Facts) -> Option<Action> {
+    let most = facts.sent.saturating_sub(LEAST_TAIL);
+    let to = facts.acked_to?.min(facts.old).min(most);
+    let bytes = to.saturating_sub(facts.kept_from);
+    if bytes < LEAST_TRIM {
+        return None;
+    }
+    facts.kept_from = to;
+    facts.size = facts.size.saturating_sub(bytes);
+    Some(Action::Trim {
+        id: facts.id.clone(),
+        to,
+    })
 }
 
 /// What the cap may take next of a session of which it has `taken` something already: the reason, how old the audio
@@ -147,10 +180,10 @@ fn heard_at(facts: &Facts, offset: u64, now: Timestamp) -> Timestamp {
 }
 
 /// Takes what is least missed, the oldest audio first: ended sessions whole, of running ones the head.
-fn make_room(left: &mut Vec<&Facts>, now: Timestamp, mut over: u64) -> Vec<Action> {
+fn make_room(left: &mut Vec<Facts>, now: Timestamp, mut over: u64) -> Vec<Action> {
     let mut taken = vec![0; left.len()];
     let mut order = Vec::new();
-    let offered = |(n, facts): (usize, &&Facts)| {
+    let offered = |(n, facts): (usize, &Facts)| {
         let (why, heard, bytes) = offer(facts, 0, now)?;
         Some((why, heard, n, bytes))
     };
@@ -158,7 +191,7 @@ fn make_room(left: &mut Vec<&Facts>, now: Timestamp, mut over: u64) -> Vec<Actio
     while over > 0
         && let Some((why, _, n, bytes)) = offers.pop_first()
     {
-        let facts = left[n];
+        let facts = &left[n];
         if taken[n] == 0 {
             order.push((n, why));
         }
@@ -172,7 +205,7 @@ fn make_room(left: &mut Vec<&Facts>, now: Timestamp, mut over: u64) -> Vec<Actio
         offers.extend(offer(facts, taken[n], now).map(|(why, heard, bytes)| (why, heard, n, bytes)));
     }
     let action = |(n, why): (usize, Why)| match left[n].ended {
-        Some(_) => delete(left[n], why),
+        Some(_) => delete(&left[n], why),
         None => Action::Punch {
             id: left[n].id.clone(),
             bytes: taken[n],
@@ -186,7 +219,7 @@ fn make_room(left: &mut Vec<&Facts>, now: Timestamp, mut over: u64) -> Vec<Actio
 
 /// Of too many sessions those of the busiest input go, the smallest first: a source that comes and goes costs nobody
 /// else anything, and not its own shows.
-fn make_few(left: &[&Facts]) -> Vec<Action> {
+fn make_few(left: &[Facts]) -> Vec<Action> {
     let mut inputs: BTreeMap<&str, Vec<&Facts>> = BTreeMap::new();
     for facts in left.iter().filter(|facts| facts.ended.is_some()) {
         inputs.entry(&facts.input).or_default().push(facts);
@@ -220,6 +253,7 @@ mod tests {
             ended: ended.map(at),
             aired,
             acked_to: acked.then_some(mib * MIB),
+            old: 0,
             kept_from: 0,
             sent: mib * MIB,
             size: mib * MIB,
@@ -227,9 +261,10 @@ mod tests {
     }
 
     fn planned(sessions: &[Facts], cap_mib: u64) -> Vec<String> {
-        let actions = plan(sessions, Timestamp::from_second(NOW).unwrap(), cap_mib * MIB);
+        let actions = plan(sessions.to_vec(), Timestamp::from_second(NOW).unwrap(), cap_mib * MIB);
         let told = actions.into_iter().map(|action| match action {
             Action::Delete { id, why } => format!("{id} {why:?}"),
+            Action::Trim { id, to } => format!("{id} from {}", to / MIB),
             Action::Punch { id, bytes } => format!("{id} -{}", bytes / MIB),
         });
         told.collect()
@@ -247,8 +282,24 @@ mod tests {
                 Some("rehearsal OldRehearsal"),
             ),
             (facts("aired", Some(100 * 24 * 60), true, false, 5), None),
-            // Which Recordings there should be is not known here: somebody's ack alone removes nothing.
-            (facts("acked", Some(100 * 24 * 60), true, true, 5), None),
+            (facts("acked-young", Some(14), true, true, 5), None),
+            (facts("acked", Some(15), true, true, 5), Some("acked Acked")),
+            (facts("acked-empty", Some(15), true, true, 0), Some("acked-empty Empty")),
+            (facts("acked-rehearsal", Some(15), false, true, 5), Some("acked-rehearsal Acked")),
+            (
+                Facts {
+                    acked_to: Some(5 * MIB - 1),
+                    ..facts("acked-not-all", Some(100 * 24 * 60), true, true, 5)
+                },
+                None,
+            ),
+            (
+                Facts {
+                    acked_to: Some(0),
+                    ..facts("needed", Some(100 * 24 * 60), true, true, 5)
+                },
+                None,
+            ),
         ];
         for (facts, expected) in table {
             let id = facts.id.clone();
@@ -263,7 +314,7 @@ mod tests {
             facts("acked-new", Some(1), true, true, 10),
             facts("running", None, true, false, 40),
             facts("rehearsal", Some(30), false, false, 10),
-            facts("acked-old", Some(300), true, true, 10),
+            facts("acked-old", Some(14), true, true, 10),
             facts("new", Some(20), true, false, 30),
         ];
         let all = [
@@ -301,6 +352,44 @@ mod tests {
             started,
             ..facts(id, None, true, false, mib)
         }
+    }
+
+    #[test]
+    fn the_head_of_a_running_session_goes_when_it_is_acked_and_old() {
+        let show = |acked: u64, old: u64, kept_from: u64| Facts {
+            acked_to: Some(acked * MIB),
+            old: old * MIB,
+            kept_from: kept_from * MIB,
+            size: (100 - kept_from) * MIB,
+            ..running("show", 300, 100)
+        };
+        let table = [
+            (show(60, 70, 0), Some("show from 60")),
+            (show(70, 60, 0), Some("show from 60")),
+            (show(60, 60, 53), None),
+            (show(60, 60, 52), Some("show from 60")),
+            (show(60, 60, 70), None),
+            // The tail stays, whoever has it.
+            (show(100, 100, 0), Some("show from 92")),
+            (show(0, 70, 0), None),
+            (
+                Facts {
+                    acked_to: None,
+                    ..show(60, 70, 0)
+                },
+                None,
+            ),
+        ];
+        for (facts, expected) in table {
+            let told = format!("{facts:?}");
+            assert_eq!(planned(&[facts], 1000), Vec::from_iter(expected), "{told}");
+        }
+        assert_eq!(
+            planned(&[show(60, 60, 0)], 40),
+            ["show from 60"],
+            "then the cap has nothing to ask for"
+        );
+        assert_eq!(planned(&[show(60, 60, 0)], 30), ["show from 60", "show -10"]);
     }
 
     #[test]
@@ -342,7 +431,10 @@ mod tests {
             ..running("rehearsed", 900, 20)
         };
         let sessions = [
-            facts("older", Some(600), true, true, 10),
+            Facts {
+                started: Timestamp::from_second(NOW - 600 * 60).unwrap(),
+                ..facts("older", Some(14), true, true, 10)
+            },
             facts("newer", Some(10), true, true, 10),
             facts("show", Some(700), true, false, 10),
             acked,

@@ -56,6 +56,11 @@ impl Ring {
         self.bytes.range(skip.min(to)..to).copied().collect()
     }
 
+    /// Forgets what is below an offset.
+    pub fn pass_to(&mut self, offset: u64) {
+        self.pass(usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX));
+    }
+
     /// Forgets the oldest, no more than it has.
     pub fn pass(&mut self, count: usize) {
         let count = count.min(self.len());

@@ -2,31 +2,42 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use rustix::fs::FallocateFlags;
 
+use super::fill::fill;
 use super::meta::Kept;
+use super::needs::Needs;
 use super::retain::{Action, Facts, LEAST_TAIL, Why, plan};
 use super::session::Session;
 use super::shelf::{GOING, Shelf};
 use super::{index, locked};
+use crate::config::Named;
 
 /// Twice what is ever between two cuts of a stream that has any.
 const FARTHEST_CUT: u64 = 8 << 20;
 
 impl Shelf {
     /// Removes what may go, or must. A cap of 0 is none: nobody has told one yet. Blocks.
-    pub fn retain(&self, now: Timestamp, cap: u64) {
+    pub fn retain(&self, now: Timestamp, cap: u64, recordings: &[Named]) {
         let cap = if cap == 0 { u64::MAX } else { cap };
-        let facts: Vec<Facts> = self.sessions().iter().map(|session| session.facts()).collect();
+        let needs = Needs { recordings, now };
+        let facts: Vec<Facts> = self
+            .sessions()
+            .iter()
+            .map(|session| session.facts(needs))
+            .collect();
         let used = facts.iter().map(|facts| facts.size).sum();
-        for action in plan(&facts, now, cap.min(room(&self.dir, used))) {
+        let cap = cap.min(room(&self.dir, used));
+        for action in plan(facts, now, cap) {
             let outcome = match &action {
-                Action::Delete { id, why } => self.delete(id, *why),
-                Action::Punch { id, bytes } => self.punch(id, *bytes),
+                Action::Delete { id, why } => self.delete(id, *why, needs),
+                Action::Trim { id, to } => self.trim(id, *to, needs),
+                Action::Punch { id, bytes } => self.punch(id, *bytes, needs),
             };
             if let Err(failure) = outcome {
                 tracing::error!(?action, %failure, "could not be removed from the tapes");
@@ -34,9 +45,27 @@ impl Shelf {
         }
         // Now there may be room for it.
         self.mend();
+        self.weigh(cap);
     }
 
-    fn delete(&self, id: &str, why: Why) -> io::Result<()> {
+    /// Bytes all tapes and indexes take on the disk.
+    pub(super) fn used(&self) -> u64 {
+        self.sessions().iter().map(|session| session.size()).sum()
+    }
+
+    /// Tells who follows the list when the tapes have become more or less full.
+    fn weigh(&self, cap: u64) {
+        let used = self.used();
+        let told = self.changed.send_if_modified(|version| {
+            let now = fill(version.fill, used, cap);
+            std::mem::replace(&mut version.fill, now) != now
+        });
+        if told {
+            tracing::info!(fill = ?self.changed.borrow().fill, used, cap, "the tapes are differently full");
+        }
+    }
+
+    fn delete(&self, id: &str, why: Why, needs: Needs) -> io::Result<()> {
         let Some(session) = self.get(id).filter(|session| session.is_settled()) else {
             return Ok(());
         };
@@ -45,7 +74,7 @@ impl Shelf {
         locked(&self.sessions).remove(id);
         self.sessions_changed(&session.about().mount);
         tracing::info!(session = id, ?why, "a session goes from the tapes");
-        let unacked = session.unacked(session.bytes());
+        let unacked = session.unacked(session.bytes(), needs);
         if matches!(why, Why::Full | Why::TooMany) && unacked > 0 {
             self.gave_up(&session, unacked, why);
         }
@@ -75,8 +104,19 @@ impl Shelf {
         }
     }
 
+    /// Removes the head of a session that is being written, up to the last cut before an offset.
+    fn trim(&self, id: &str, to: u64, needs: Needs) -> io::Result<()> {
+        let Some(session) = self.get(id) else {
+            return Ok(());
+        };
+        match index::start_before(&session.index_path(), to)? {
+            Some(start) => self.behead(&session, start.at, &start.headers, needs),
+            None => Ok(()),
+        }
+    }
+
     /// Gives up the head of a session that is being written, up to a cut.
-    fn punch(&self, id: &str, bytes: u64) -> io::Result<()> {
+    fn punch(&self, id: &str, bytes: u64, needs: Needs) -> io::Result<()> {
         let Some(session) = self.get(id) else {
             return Ok(());
         };
@@ -84,6 +124,11 @@ impl Shelf {
         let target = (session.kept_from() + bytes).min(disk_end.saturating_sub(LEAST_TAIL));
         let to = session.place_to_cut(target)?;
         let headers = index::start_before(&session.index_path(), to)?.map_or(0..0, |start| start.headers);
+        self.behead(&session, to, &headers, needs)
+    }
+
+    /// What is below an offset goes, but for the headers that what follows needs.
+    fn behead(&self, session: &Session, to: u64, headers: &Range<u64>, needs: Needs) -> io::Result<()> {
         let _alone = locked(&session.keeping);
         let (acks, tape, kept_from) = {
             let view = locked(&session.view);
@@ -92,7 +137,7 @@ impl Shelf {
         let Some(tape) = tape.filter(|_| to > kept_from) else {
             return Ok(());
         };
-        let unacked = session.unacked(to);
+        let unacked = session.unacked(to, needs);
         session.keep(&Kept { from: to, acks })?;
         // Whoever reads the holes as they are made looks at this afterwards.
         locked(&session.view).kept_from = to;
@@ -103,7 +148,7 @@ impl Shelf {
             }
         }
         if unacked > 0 {
-            self.gave_up(&session, unacked, Why::Full);
+            self.gave_up(session, unacked, Why::Full);
         }
         Ok(())
     }
@@ -129,13 +174,20 @@ impl Session {
     }
 
     /// Bytes on the tape below an offset that some Recording, or every one, does not have.
-    fn unacked(&self, to: u64) -> u64 {
+    fn unacked(&self, to: u64, needs: Needs) -> u64 {
         let view = locked(&self.view);
-        let acked = view.acks.values().min().copied().unwrap_or(0);
-        to.saturating_sub(acked.max(view.kept_from))
+        let acked = needs.acked_to(self.about(), view.aired, &view.acks);
+        to.saturating_sub(acked.unwrap_or(0).max(view.kept_from))
     }
 
-    pub(super) fn facts(&self) -> Facts {
+    /// Bytes it takes on the disk.
+    pub(super) fn size(&self) -> u64 {
+        let view = locked(&self.view);
+        view.disk_end.saturating_sub(view.kept_from) + view.index_end
+    }
+
+    fn facts(&self, needs: Needs) -> Facts {
+        let size = self.size();
         let view = locked(&self.view);
         let (meta, end) = (self.about(), view.end());
         Facts {
@@ -148,11 +200,12 @@ impl Session {
                 .as_ref()
                 .filter(|_| self.is_settled())
                 .map(|ended| ended.at),
-            aired: view.aired,
-            acked_to: view.acks.values().min().copied(),
+            aired: view.aired.is_some(),
+            acked_to: needs.acked_to(meta, view.aired, &view.acks),
+            old: view.past.old(needs.now),
             kept_from: view.kept_from,
             sent: end,
-            size: view.disk_end.saturating_sub(view.kept_from) + view.index_end,
+            size,
         }
     }
 }

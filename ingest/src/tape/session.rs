@@ -11,12 +11,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::disk::{Disk, Troubles};
+use super::disk::{Disk, Lines};
 use super::join::Boundary;
 use super::meta::Meta;
+use super::past::Past;
+use super::pen::Pen;
 use super::ring::Ring;
+use super::trouble::Troubles;
 use super::{locked, meta};
-use crate::api;
+use crate::api::{self, Aired, Ended};
 use crate::config::Routing;
 
 /// One connection of one source: on the air now, or only on the tape.
@@ -26,13 +29,16 @@ pub struct Session {
     /// Its directory, which is not there yet while the disk does not take it.
     pub(super) dir: PathBuf,
     meta: Meta,
-    /// Held over IO, by the writer and the keeper only.
+    /// Held over IO, by the pen and the keeper only.
     pub(super) disk: Mutex<Disk>,
     /// Never held over IO.
     pub(super) view: Mutex<View>,
     /// Held by who writes `acks.json`.
     pub(super) keeping: Mutex<()>,
     pub(super) troubles: Arc<Troubles>,
+    pub(super) pen: Arc<Pen>,
+    /// The pen was asked for it.
+    pub(super) is_in_line: AtomicBool,
     progress: watch::Sender<()>,
     /// It has its End line, and nothing of it is in memory only.
     settled: AtomicBool,
@@ -45,6 +51,11 @@ pub(super) struct View {
     pub disk_end: u64,
     /// The rest; between the two is what fell out of memory.
     pub ring: Ring,
+    /// It is counted among those that are in memory.
+    pub in_memory: bool,
+    /// The tape's last write failed: bytes stay in memory until the keeper has brought all of them to the disk.
+    pub failing: bool,
+    pub lines: Lines,
     /// Ranges the disk did not take.
     pub lost: Vec<Range<u64>>,
     pub kept_from: u64,
@@ -56,10 +67,10 @@ pub(super) struct View {
     pub codec: Option<String>,
     pub title: Option<String>,
     pub routing: Routing,
-    /// It was routed live at some time.
-    pub aired: bool,
+    pub aired: Option<Aired>,
     pub media: Duration,
-    pub ended: Option<api::Ended>,
+    pub past: Past,
+    pub ended: Option<Ended>,
     /// Open while the session is written.
     pub tape: Option<Arc<File>>,
     /// Whole lines in the index file, in bytes.
@@ -67,10 +78,13 @@ pub(super) struct View {
 }
 
 impl View {
-    pub fn new(routing: Routing) -> Self {
-        Self {
+    pub fn new(routing: Routing, started: Timestamp) -> Self {
+        let mut view = Self {
             disk_end: 0,
             ring: Ring::default(),
+            in_memory: false,
+            failing: false,
+            lines: Lines::default(),
             lost: Vec::new(),
             kept_from: 0,
             has_no_cuts: false,
@@ -79,21 +93,43 @@ impl View {
             codec: None,
             title: None,
             routing,
-            aired: routing == Routing::Live,
+            aired: None,
             media: Duration::ZERO,
+            past: Past::default(),
             ended: None,
             tape: None,
             index_end: 0,
-        }
+        };
+        view.route(routing, started);
+        view
     }
 
     pub fn end(&self) -> u64 {
         self.ring.end()
     }
 
-    pub fn route(&mut self, routing: Routing) {
+    pub fn route(&mut self, routing: Routing, now: Timestamp) {
+        if routing == Routing::Live {
+            let first = self.aired.map_or(now, |aired| aired.first);
+            self.aired = Some(Aired { first, last: None });
+        } else if self.routing == Routing::Live {
+            self.leave_the_air(now);
+        }
         self.routing = routing;
-        self.aired |= routing == Routing::Live;
+    }
+
+    pub fn end_with(&mut self, ended: Ended) {
+        if self.routing == Routing::Live {
+            self.leave_the_air(ended.at);
+        }
+        self.ended = Some(ended);
+    }
+
+    fn leave_the_air(&mut self, now: Timestamp) {
+        if let Some(aired) = &mut self.aired {
+            // A clock that was set back makes no negative time.
+            aired.last = Some(now.max(aired.first));
+        }
     }
 }
 
@@ -102,19 +138,21 @@ impl Session {
         sessions: &Path,
         id: String,
         meta: Meta,
-        disk: Disk,
         view: View,
         troubles: Arc<Troubles>,
+        pen: Arc<Pen>,
     ) -> Self {
         let settled = AtomicBool::new(view.ended.is_some());
         Self {
             dir: sessions.join(&id),
             id,
             meta,
-            disk: Mutex::new(disk),
+            disk: Mutex::default(),
             view: Mutex::new(view),
             keeping: Mutex::default(),
             troubles,
+            pen,
+            is_in_line: AtomicBool::new(false),
             progress: watch::Sender::new(()),
             settled,
         }
@@ -206,6 +244,8 @@ impl Session {
             bytes: view.end(),
             kept_from: view.kept_from,
             ended: view.ended.clone(),
+            aired: view.aired,
+            acked_by: view.acks.keys().cloned().collect(),
         }
     }
 

@@ -12,15 +12,16 @@ use std::sync::{Arc, Condvar, Mutex};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::disk::{Disk, MEMORY, Troubles};
 use super::id::{id, is_id};
 use super::locked;
 use super::meta::{self, Meta};
+use super::pen::Pen;
 use super::recover::recover;
 use super::refusals::Refusals;
 use super::session::{Session, View};
+use super::trouble::{MEMORY, Troubles};
 use super::writer::Writer;
-use crate::api::{Ack, Container, Refusal};
+use crate::api::{Ack, Container, Fill, Refusal};
 use crate::config::{Credential, Input};
 
 /// How the names of directories begin that are no sessions yet.
@@ -37,12 +38,13 @@ pub struct Shelf {
     /// Sessions of before whose End the disk has not taken.
     torn: Mutex<BTreeSet<String>>,
     refusals: Mutex<Refusals>,
-    changed: watch::Sender<Version>,
+    pub(super) changed: watch::Sender<Version>,
     /// How often something changed in each Mount's sessions.
     changes: Mutex<BTreeMap<String, u64>>,
     /// Tells this process from the one before.
     epoch: u64,
     troubles: Arc<Troubles>,
+    pen: Arc<Pen>,
     pub(super) given_up: AtomicU64,
     begun: AtomicU64,
     hurry: (Mutex<bool>, Condvar),
@@ -50,13 +52,15 @@ pub struct Shelf {
     _lock: File,
 }
 
-/// Counts up when something in the list of sessions, or of refusals, changes.
+/// Another when something in the list of sessions, or of refusals, changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
-    /// Sessions began, ended, went, or got a codec, title or routing.
+    /// Sessions began, ended, went, or got a codec, a title, a routing or a Recording.
     pub sessions: u64,
     /// Sources were refused. At most one step a second.
     pub refusals: u64,
+    /// How full the tapes are.
+    pub fill: Fill,
 }
 
 /// For metrics.
@@ -111,6 +115,7 @@ impl Shelf {
             changes: Mutex::default(),
             epoch: rand::random(),
             troubles: Arc::default(),
+            pen: Pen::new()?,
             given_up: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             hurry: (Mutex::new(false), Condvar::new()),
@@ -146,16 +151,8 @@ impl Shelf {
                 if !found.is_whole {
                     locked(&self.torn).insert(id.to_owned());
                 }
-                let troubles = Arc::clone(&self.troubles);
-                let session = Session::new(
-                    &self.dir,
-                    id.to_owned(),
-                    found.meta,
-                    Disk::default(),
-                    found.view,
-                    troubles,
-                );
-                locked(&self.sessions).insert(id.to_owned(), Arc::new(session));
+                let session = self.session(id.to_owned(), found.meta, found.view);
+                locked(&self.sessions).insert(id.to_owned(), session);
             }
             Err(failure) if matches!(failure.kind(), NotFound | InvalidData | UnexpectedEof) => {
                 self.put_aside(id, &failure);
@@ -212,6 +209,11 @@ impl Shelf {
         );
     }
 
+    fn session(&self, id: String, meta: Meta, view: View) -> Arc<Session> {
+        let (troubles, pen) = (Arc::clone(&self.troubles), Arc::clone(&self.pen));
+        Arc::new(Session::new(&self.dir, id, meta, view, troubles, pen))
+    }
+
     /// Begins a session. Without a disk it begins in memory. Whether the input is taken is not asked here.
     #[must_use]
     pub fn begin(self: &Arc<Self>, input: &Input, credential: &Credential, container: Container) -> Writer {
@@ -235,20 +237,15 @@ impl Shelf {
                     break id;
                 }
             };
-            let view = View::new(credential.routing);
-            let troubles = Arc::clone(&self.troubles);
-            let session = Arc::new(Session::new(
-                &self.dir,
-                id.clone(),
-                meta,
-                Disk::default(),
-                view,
-                troubles,
-            ));
+            let session = self.session(id.clone(), meta, View::new(credential.routing, started));
             sessions.insert(id, Arc::clone(&session));
             session
         };
-        session.start();
+        session.hand_over();
+        if self.pen.is_late() {
+            // The keeper, whose work it is, may be waiting for the disk, too.
+            self.spare_memory();
+        }
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.sessions_changed(&input.mount);
         Writer::new(Arc::clone(self), session)
@@ -310,7 +307,7 @@ impl Shelf {
     #[must_use]
     pub fn figures(&self) -> Figures {
         Figures {
-            tape_bytes: self.sessions().iter().map(|session| session.facts().size).sum(),
+            tape_bytes: self.used(),
             write_errors: self.troubles.write_errors.load(Ordering::Relaxed),
             lost_bytes: self.troubles.lost_bytes.load(Ordering::Relaxed),
             given_up_bytes: self.given_up.load(Ordering::Relaxed),
@@ -322,20 +319,19 @@ impl Shelf {
     /// A Recording has everything below an offset. Blocks until the disk has that.
     pub fn ack(&self, id: &str, ack: &Ack) -> Result<(), AckError> {
         let session = self.get(id).ok_or(AckError::Unknown)?;
-        session.ack(ack)
+        if session.ack(ack)? {
+            self.sessions_changed(&session.about().mount);
+        }
+        Ok(())
     }
+
 
     /// What the keeper does each second: sync, Clock and End lines, and what the disk did not take. Blocks.
     pub fn settle(&self) {
-        let unsettled: Vec<_> = self
-            .sessions()
-            .into_iter()
-            .filter(|session| !session.is_settled())
-            .collect();
-        for session in &unsettled {
+        for session in self.unsettled() {
             session.round();
         }
-        self.spare_memory(&unsettled);
+        self.spare_memory();
         let newest = locked(&self.refusals).counted();
         self.changed.send_if_modified(|version| {
             let is_new = version.refusals != newest;
@@ -344,8 +340,15 @@ impl Shelf {
         });
     }
 
+    fn unsettled(&self) -> Vec<Arc<Session>> {
+        let mut sessions = self.sessions();
+        sessions.retain(|session| !session.is_settled());
+        sessions
+    }
+
     /// Sources that come and go while the disk does not work must not fill the memory.
-    fn spare_memory(&self, unsettled: &[Arc<Session>]) {
+    fn spare_memory(&self) {
+        let unsettled = self.unsettled();
         let in_memory = |session: &Session| locked(&session.view).ring.len();
         let mut all: usize = unsettled.iter().map(|session| in_memory(session)).sum();
         for session in unsettled.iter().filter(|session| !session.is_live()) {
@@ -355,7 +358,6 @@ impl Shelf {
             all -= in_memory(session);
             if session.give_up_memory() {
                 locked(&self.sessions).remove(session.id());
-                self.troubles.in_memory.fetch_sub(1, Ordering::Relaxed);
                 self.sessions_changed(&session.about().mount);
             }
         }
@@ -376,5 +378,11 @@ impl Shelf {
         if let Ok((mut hurry, _)) = until_hurry {
             *hurry = false;
         }
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        self.pen.close();
     }
 }

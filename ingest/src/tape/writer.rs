@@ -41,7 +41,8 @@ impl Writer {
         &self.session
     }
 
-    /// Puts bytes on the tape, then looks at them, then wakes the readers. Blocks for a write.
+    /// Has bytes put on the tape, looks at them meanwhile, then wakes the readers. Blocks for a write, but for no disk
+    /// that hangs.
     pub fn append(&mut self, bytes: &[u8]) {
         self.session.take(bytes);
         let units = self.walk.push(bytes);
@@ -53,6 +54,7 @@ impl Writer {
         for line in &lines {
             self.session.line(line);
         }
+        self.session.hand_over();
         if self.show(&units, &lines) {
             self.shelf.sessions_changed(&self.session.about().mount);
         }
@@ -96,22 +98,24 @@ impl Writer {
         };
         let (t, title) = (Timestamp::now(), title.unwrap_or_default());
         self.session.line(&Line::Title { at, t, title });
+        self.session.hand_over();
         self.session.wake();
         self.shelf.sessions_changed(&self.session.about().mount);
     }
 
     /// From now on it is heard there.
     pub fn route(&mut self, routing: Routing) {
+        let t = Timestamp::now();
         let at = {
             let mut view = locked(&self.session.view);
             if view.routing == routing {
                 return;
             }
-            view.route(routing);
+            view.route(routing, t);
             view.end()
         };
-        let t = Timestamp::now();
         self.session.line(&Line::Routing { at, t, routing });
+        self.session.hand_over();
         self.session.wake();
         self.shelf.sessions_changed(&self.session.about().mount);
     }
@@ -125,7 +129,7 @@ impl Writer {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        locked(&self.session.view).ended = Some(Ended {
+        locked(&self.session.view).end_with(Ended {
             at: Timestamp::now(),
             why: why.to_owned(),
         });

@@ -8,4 +8,5 @@ mod life;
 mod patience;
 mod pod;
 mod protocols;
+mod recordings;
 mod refusals;

@@ -53,9 +53,8 @@ impl Given {
         given
     }
 
-    /// As kubelet does it: the content changes in one step.
     pub fn configure(&self, inputs: Vec<Input>) {
-        let config = Ingest {
+        self.configure_as(&Ingest {
             inputs,
             readers: vec![Reader {
                 name: "test".to_owned(),
@@ -63,9 +62,14 @@ impl Given {
                 mounts: None,
             }],
             tape_cap_bytes: 1 << 30,
-        };
+            recordings: Vec::new(),
+        });
+    }
+
+    /// As kubelet does it: the content changes in one step.
+    pub fn configure_as(&self, config: &Ingest) {
         let next = self.mounted().join("..next");
-        fs::write(&next, serde_json::to_vec(&config).unwrap()).unwrap();
+        fs::write(&next, serde_json::to_vec(config).unwrap()).unwrap();
         fs::rename(next, self.mounted().join("ingest.json")).unwrap();
     }
 

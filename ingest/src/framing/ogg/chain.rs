@@ -48,7 +48,9 @@ pub(super) enum Taken {
 
 impl Chain {
     pub(super) fn take(&mut self, bytes: Bytes, at: u64) -> Taken {
-        let page = Page(&bytes);
+        let Some(page) = Page::read(&bytes) else {
+            return Taken::Stray(bytes);
+        };
         if page.is_first() {
             self.begin(page, at);
         } else {
@@ -63,7 +65,10 @@ impl Chain {
             self.keep_header(&bytes);
             return Taken::Header;
         }
-        self.media(bytes, at)
+        match self.media(page, &bytes, at) {
+            Some(unit) => Taken::Media(unit),
+            None => Taken::Stray(bytes),
+        }
     }
 
     /// Headers that are kept; for tests and bounds.
@@ -102,14 +107,13 @@ impl Chain {
         }
     }
 
-    fn media(&mut self, bytes: Bytes, at: u64) -> Taken {
+    fn media(&mut self, page: Page, bytes: &Bytes, at: u64) -> Option<Unit> {
         if self.streams.iter().any(|stream| stream.outstanding > 0) {
-            return Taken::Stray(bytes);
+            return None;
         }
-        let page = Page(&bytes);
         if self.link.is_none() && page.is_last() && page.body().is_empty() {
             // Liquidsoap opens with a link without audio; listeners need not begin twice.
-            return Taken::Stray(bytes);
+            return None;
         }
         let link = match &self.link {
             Some(link) => Arc::clone(link),
@@ -117,8 +121,8 @@ impl Chain {
         };
         let joins = !page.is_continued() && self.header_bytes <= MOST_HEADERS;
         let duration = self.duration(page);
-        Taken::Media(Unit {
-            bytes,
+        Some(Unit {
+            bytes: bytes.clone(),
             at,
             link,
             joins,

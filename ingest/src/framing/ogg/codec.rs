@@ -68,9 +68,9 @@ fn second_packet(serial: u32, pages: &[Bytes]) -> Vec<u8> {
     let mut ended = 0;
     let of_stream = pages
         .iter()
-        .map(|page| Page(page))
+        .filter_map(|page| Page::read(page))
         .filter(|page| page.serial() == serial);
-    for (piece, ends) in of_stream.flat_map(Page::pieces) {
+    for (piece, ends) in of_stream.flat_map(Page::packets) {
         if ended == 1 {
             packet.extend_from_slice(piece);
         }

@@ -6,13 +6,14 @@ use std::ops::Range;
 const FIELD: Range<usize> = 22..26;
 
 /// Whether a whole page is undamaged.
-pub(crate) fn is_right(page: &[u8]) -> bool {
+#[must_use]
+pub fn is_right(page: &[u8]) -> bool {
     page.get(FIELD)
         .is_some_and(|field| *field == checksum(page).to_le_bytes())
 }
 
 /// Writes the checksum into a whole page; bytes too short to be one stay as they are.
-pub(crate) fn seal(page: &mut [u8]) {
+pub fn seal(page: &mut [u8]) {
     let sum = checksum(page).to_le_bytes();
     if let Some(field) = page.get_mut(FIELD) {
         field.copy_from_slice(&sum);

@@ -2,7 +2,7 @@
 
 use super::*;
 use std::process::Command;
-use std::time::Instant;
+
 
 fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();

@@ -2,6 +2,7 @@
 
 mod cost;
 mod full;
+mod hang;
 mod random;
 mod recovery;
 mod room;
@@ -10,6 +11,8 @@ mod writing;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -28,6 +31,20 @@ const BOOT: &str = "6f1d-boot";
 /// Memory if there is such a place: these tests sync thousands of times.
 fn place() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
+
+/// Opens what was just closed. A process that some other test is starting holds the lock until it runs its program.
+fn open_again(dir: &Path, boot_id: &str) -> Arc<Shelf> {
+    let started = Instant::now();
+    loop {
+        match Shelf::open(dir, boot_id) {
+            Err(busy) if busy.kind() == io::ErrorKind::ResourceBusy => {
+                assert!(started.elapsed() < Duration::from_secs(20), "{busy}");
+                thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn input() -> Input {

@@ -86,7 +86,7 @@ impl Left {
         );
         assert!(session.describe().ended.is_some() && !session.is_live(), "{case}");
         let text = fs::read(session.dir.join("index")).unwrap();
-        let again = Shelf::open(place.path(), "yet another boot").unwrap();
+        let again = open_again(place.path(), "yet another boot");
         let again = again.get(&self.id).unwrap();
         assert_eq!(
             again.describe(),
@@ -233,6 +233,53 @@ fn titles_and_routing_survive_a_kill() {
 }
 
 #[test]
+fn when_it_was_on_the_air_survives() {
+    let (live, rehearsal) = (Routing::Live, Routing::Rehearsal);
+    let courses: [(&[Routing], bool); 6] = [
+        (&[live], true),
+        (&[rehearsal], false),
+        (&[live, rehearsal], true),
+        (&[rehearsal, live], true),
+        (&[rehearsal, live, rehearsal], true),
+        (&[live, rehearsal, live], true),
+    ];
+    for (course, is_aired) in courses {
+        let place = place();
+        let shelf = Shelf::open(place.path(), BOOT).unwrap();
+        let mut writer = begin(&shelf, Container::Mp3, course[0]);
+        let session = Arc::clone(writer.session());
+        let mut told = vec![session.describe().aired];
+        for &routing in &course[1..] {
+            writer.append(include_bytes!("../../framing/fixtures/tone.mp3"));
+            writer.route(routing);
+            told.push(session.describe().aired);
+        }
+        shelf.settle();
+        let last = *told.last().unwrap();
+        assert_eq!(last.is_some(), is_aired, "{course:?}");
+        let first = told.iter().flatten().next().map(|aired| aired.first);
+        assert_eq!(last.map(|aired| aired.first), first, "{course:?}: the first stays");
+        let on_air = course.last() == Some(&live);
+        assert_eq!(last.is_some_and(|aired| aired.last.is_none()), on_air, "{course:?}");
+
+        let (left, _) = left_behind(&session);
+        let killed = Shelf::open(left.path(), BOOT).unwrap();
+        let killed = killed.get(session.id()).unwrap().describe();
+        let ended_at = killed.ended.unwrap().at;
+        assert_eq!(killed.aired.map(|aired| aired.first), first, "{course:?}");
+        let left_at = if on_air { Some(ended_at) } else { last.and_then(|aired| aired.last) };
+        assert_eq!(killed.aired.and_then(|aired| aired.last), left_at, "{course:?}");
+
+        writer.end("left");
+        shelf.settle();
+        let ended = session.describe();
+        let (left, _) = left_behind(&session);
+        let again = Shelf::open(left.path(), BOOT).unwrap();
+        assert_eq!(again.get(session.id()).unwrap().describe(), ended, "{course:?}");
+    }
+}
+
+#[test]
 fn what_is_no_session_is_no_trouble() {
     let left = left(Container::Ogg, opus(1, "One", 12, 90), 300);
     let place = place();
@@ -304,17 +351,18 @@ fn an_end_the_disk_does_not_take_is_written_when_it_does() {
     assert_eq!(
         crate::api::Session {
             ended: None,
+            aired: writer.session().describe().aired,
             ..told.clone()
         },
         writer.session().describe()
     );
-    again.retain(Timestamp::now(), 0);
+    again.retain(Timestamp::now(), 0, &[]);
     assert_eq!(found.index_bytes(), before.len() as u64);
 
     fs::remove_dir(dir.join(".index")).unwrap();
     let version = again.changed().borrow().sessions;
     let progress = found.progress();
-    again.retain(Timestamp::now(), 0);
+    again.retain(Timestamp::now(), 0, &[]);
     assert_eq!(found.describe(), told);
     assert!(matches!(lines(&dir).last(), Some(Line::End { .. })));
     assert_eq!(
@@ -322,6 +370,6 @@ fn an_end_the_disk_does_not_take_is_written_when_it_does() {
         fs::metadata(dir.join("index")).unwrap().len()
     );
     assert!(progress.has_changed().unwrap() && again.changed().borrow().sessions == version + 1);
-    again.retain(Timestamp::now(), 0);
+    again.retain(Timestamp::now(), 0, &[]);
     assert_eq!(again.changed().borrow().sessions, version + 1, "once is enough");
 }

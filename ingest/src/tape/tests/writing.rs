@@ -65,7 +65,7 @@ fn what_is_sent_is_on_the_tape_and_the_index_tells_of_it() {
 
 fn assert_unchanged_by_a_restart(place: &TempDir, session: &Session, name: &str) {
     let text = fs::read(session.dir.join("index")).unwrap();
-    let again = Shelf::open(place.path(), "another boot").unwrap();
+    let again = open_again(place.path(), "another boot");
     let found = again.get(session.id()).unwrap();
     assert_eq!(found.describe(), session.describe(), "{name}");
     assert_eq!(fs::read(found.dir.join("index")).unwrap(), text, "{name}");
@@ -138,7 +138,7 @@ fn two_processes_never_have_the_same_tapes() {
     let second = Shelf::open(place.path(), BOOT).unwrap_err();
     assert!(second.to_string().contains("another process"), "{second}");
     drop(shelf);
-    Shelf::open(place.path(), BOOT).unwrap();
+    open_again(place.path(), BOOT);
 }
 
 #[test]
