@@ -1,6 +1,7 @@
 //! The conditions in every status: their types, their reasons, their schema. No IO.
 //!
-//! `Ready` is always present. `Reconciling` and `Stalled` follow kstatus: present with status `True`, or absent.
+//! `Ready` is always present. `Reconciling` and `Stalled` follow kstatus: present with status `True`, or absent. All
+//! others are beside these: present while they are of interest, with no bearing on `Ready`.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
@@ -10,6 +11,13 @@ pub const READY: &str = "Ready";
 pub const RECONCILING: &str = "Reconciling";
 /// Nothing more happens until somebody changes something.
 pub const STALLED: &str = "Stalled";
+
+/// The store takes what a Recording has; present once it did not.
+pub const STORE_REACHABLE: &str = "StoreReachable";
+/// A recorder's disk fills up, because the store does not take what is recorded.
+pub const SPOOL_FILLING: &str = "SpoolFilling";
+/// The ingest's disk fills up, because what is on it is not archived.
+pub const TAPE_FILLING: &str = "TapeFilling";
 
 /// Why a condition has its status: part of the API, people and alerts match on it.
 pub mod reason {
@@ -45,11 +53,37 @@ pub mod reason {
     pub const MOUNT_UNREADABLE: &str = "MountUnreadable";
     /// The spec breaks a rule the API server did not check, e.g. it is older than the rule.
     pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// Nobody is on air yet.
+    pub const WAITING: &str = "Waiting";
+    /// What is on air is recorded.
+    pub const ON_AIR: &str = "OnAir";
+    /// It is over, and the rest goes into the bucket.
+    pub const STORING: &str = "Storing";
+    /// The final object is being made.
+    pub const FINALIZING: &str = "Finalizing";
+    /// The final object was read back and is good.
+    pub const VERIFIED: &str = "Verified";
+    /// The final object is there, and somebody should listen to it.
+    pub const DOUBTFUL: &str = "Doubtful";
+    /// Nothing went on air.
+    pub const EMPTY: &str = "Empty";
+    /// A Job of a Recording is complete, and what it reports is not understood.
+    pub const REPORT_UNREADABLE: &str = "ReportUnreadable";
+    /// The store takes everything again.
+    pub const STORE_REACHABLE: &str = "StoreReachable";
+    /// The store does not answer.
+    pub const STORE_UNREACHABLE: &str = "StoreUnreachable";
+    /// The store does not let us in, or refuses what it is sent.
+    pub const STORE_REFUSES: &str = "StoreRefuses";
+    /// Half of the disk is taken.
+    pub const HALF_FULL: &str = "HalfFull";
+    /// 80 % of the disk is taken.
+    pub const NEARLY_FULL: &str = "NearlyFull";
     /// The API server refused or did not answer a request; it is tried again.
     pub const API_ERROR: &str = "ApiError";
 }
 
-/// What happens to a Mount's or Station's sources, as reasons of Events.
+/// What happens to sources, recordings and their disks, as reasons of Events.
 pub mod event {
     /// A source was let in.
     pub const SOURCE_CONNECTED: &str = "SourceConnected";
@@ -57,6 +91,20 @@ pub mod event {
     pub const SOURCE_DISCONNECTED: &str = "SourceDisconnected";
     /// A source was not let in.
     pub const SOURCE_REFUSED: &str = "SourceRefused";
+    /// A Recording was made for what went on air.
+    pub const RECORDING_MADE: &str = "RecordingMade";
+    /// A recorder that stood still was replaced by another one.
+    pub const RECORDER_REPLACED: &str = "RecorderReplaced";
+    /// A tape that was given up is back, and is recorded further.
+    pub const TAPE_RETURNED: &str = "TapeReturned";
+    /// The store does not take what is recorded.
+    pub const STORE_UNREACHABLE: &str = "StoreUnreachable";
+    /// The store takes it again.
+    pub const STORE_REACHABLE: &str = "StoreReachable";
+    /// A recorder's disk fills up.
+    pub const SPOOL_FILLING: &str = "SpoolFilling";
+    /// The ingest's disk fills up.
+    pub const TAPE_FILLING: &str = "TapeFilling";
 }
 
 /// A moment, as a schema.
@@ -76,7 +124,7 @@ pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
                 "type": {
-                    "description": "What the condition is about: Ready, Reconciling or Stalled.",
+                    "description": "What the condition is about, e.g. Ready, Reconciling or Stalled.",
                     "type": "string",
                     "maxLength": 316
                 },

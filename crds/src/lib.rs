@@ -7,12 +7,16 @@ pub mod conditions;
 mod definitions;
 pub mod input;
 pub mod mount;
+pub mod quantity;
+pub mod recording;
 pub mod refs;
 pub mod station;
+pub mod store;
 mod text;
 
 pub use definitions::definitions;
 pub use mount::{Mount, MountSpec, MountStatus};
+pub use recording::{Recording, RecordingSpec, RecordingStatus};
 pub use station::{Station, StationSpec, StationStatus};
 
 /// The API group of all kinds, also the prefix of our labels and annotations.
@@ -30,5 +34,11 @@ pub const STATION_LABEL: &str = "radio.moafunk.de/station";
 /// Label on every child object of a Mount: the name of that Mount.
 pub const MOUNT_LABEL: &str = "radio.moafunk.de/mount";
 
+/// Label on every Recording's child objects and their pods: the name of that Recording.
+pub const RECORDING_LABEL: &str = "radio.moafunk.de/recording";
+
 /// The longest name a Station or Mount may have, so that children named after it stay within 63 characters.
 pub const MAX_NAME_LENGTH: usize = 40;
+
+/// The longest name a Recording may have, so that its Jobs' names, with an edition after them, stay within 63.
+pub const MAX_RECORDING_NAME_LENGTH: usize = 52;

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{conditions, text};
+use crate::{conditions, store::Bucket, text};
 
 /// Relays of a Station that names no number.
 pub const DEFAULT_RELAYS: u16 = 1;
@@ -93,6 +93,25 @@ pub struct StationSpec {
     /// The server that DJs and other sources connect to. Default: as the operator is set up, with a tape of 10Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingest: Option<Ingest>,
+
+    /// Where recordings are kept. Default: none, and nothing is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+}
+
+/// Where recordings are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// The bucket, in any store that speaks S3. A change counts for the next recordings.
+    pub s3: Bucket,
+
+    /// Most bytes one recording keeps on its node while the store does not answer, in Mi, Gi or Ti. Default: 2Gi.
+    /// What does not fit stays on the tape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = text::volume_size())]
+    pub spool_size: Option<String>,
 }
 
 fn immutable_tape() -> Rule {
@@ -221,6 +240,12 @@ impl Station {
     #[must_use]
     pub fn tape(&self) -> Option<&Tape> {
         self.spec.ingest.as_ref()?.tape.as_ref()
+    }
+
+    /// Where recordings are kept, if anywhere.
+    #[must_use]
+    pub fn storage(&self) -> Option<&Storage> {
+        self.spec.storage.as_ref()
     }
 
     /// The Icecast image the user asked for, if any.

@@ -60,6 +60,70 @@ pub(crate) fn volume_size() -> Rule {
         .message("must be a whole number of Mi, Gi or Ti, such as 10Gi")
 }
 
+/// Bytes a second.
+pub(crate) fn byte_rate() -> Rule {
+    Rule::new(r"self.matches('^[1-9][0-9]{0,5}(Ki|Mi|Gi)$')")
+        .message("must be bytes a second as a whole number of Ki, Mi or Gi, such as 2Mi")
+}
+
+/// A length of time.
+pub(crate) fn duration() -> Rule {
+    Rule::new(r"self.matches('^[1-9][0-9]{0,4}(s|m|h)$')")
+        .message("must be a whole number of s, m or h, such as 90s, 2m or 6h")
+}
+
+/// After how long a silence something is over. What is no duration breaks another rule.
+pub(crate) fn silence() -> Rule {
+    Rule::new(
+        r"!self.matches('^[1-9][0-9]{0,4}(s|m|h)$')
+          || (duration(self) >= duration('5s') && duration(self) <= duration('1h'))",
+    )
+    .message("must be at least 5s and at most 1h")
+}
+
+/// How long something may get. What is no duration breaks another rule.
+pub(crate) fn length() -> Rule {
+    Rule::new(
+        r"!self.matches('^[1-9][0-9]{0,4}(s|m|h)$')
+          || (duration(self) >= duration('1m') && duration(self) <= duration('24h'))",
+    )
+    .message("must be at least 1m and at most 24h")
+}
+
+/// The URL of a server, and nothing below it.
+pub(crate) fn server_address() -> Rule {
+    Rule::new(r"self.matches('^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$')")
+        .message("must be the address of a server such as https://s3.example.org: http:// or https://, a host name and perhaps a port")
+}
+
+/// The name of a bucket.
+pub(crate) fn bucket() -> Rule {
+    Rule::new(r"self.matches('^[a-z0-9][a-z0-9.-]*[a-z0-9]$')")
+        .message("must be the name of a bucket: lower-case letters, digits, '-' and '.', a letter or digit at both ends")
+}
+
+/// Where in a bucket.
+pub(crate) fn key_prefix() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$')").message(
+        "must be parts of letters, digits, '.', '_' and '-', with '/' between them, none beginning with '.'",
+    )
+}
+
+/// Where a store is, in its own words.
+pub(crate) fn region() -> Rule {
+    Rule::new(r"self.matches('^[a-z0-9-]+$')").message(
+        "must be the name of a region such as auto or eu-central-1: lower-case letters, digits and '-'",
+    )
+}
+
+/// The name of a Recording: its Jobs and their labels are named after it.
+pub(crate) fn recording_name() -> Rule {
+    Rule::new(r"self.metadata.name.matches('^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$')").message(
+        "metadata.name must have at most 52 characters: lower-case letters, digits and '-', beginning with a letter \
+         and not ending in '-', because Jobs are named after it",
+    )
+}
+
 /// The name of an entry in one of our own lists.
 pub(crate) fn entry_name() -> Rule {
     Rule::new(r"self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')")
@@ -108,6 +172,13 @@ pub(crate) fn resource_name() -> Rule {
     Rule::new(r"self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message(
         "metadata.name must have at most 40 characters: lower-case letters, digits and '-', beginning with a letter \
          and not ending in '-', because Services are named after it",
+    )
+}
+
+/// The name of a Station or Mount, in another object.
+pub(crate) fn name_of_resource() -> Rule {
+    Rule::new(r"self.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')").message(
+        "must be a name: lower-case letters, digits and '-', beginning with a letter and not ending in '-'",
     )
 }
 

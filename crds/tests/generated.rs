@@ -5,7 +5,11 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-const KINDS: [(&str, &str, &str); 2] = [("station", "stations", "rst"), ("mount", "mounts", "mnt")];
+const KINDS: [(&str, &str, &str); 3] = [
+    ("station", "stations", "rst"),
+    ("mount", "mounts", "mnt"),
+    ("recording", "recordings", "rec"),
+];
 
 /// `kubectl apply` keeps a copy in an annotation, which may have 256 KiB.
 const MAX_BYTES: usize = 200 * 1024;
@@ -97,7 +101,12 @@ fn kubectl_knows_the_short_names_and_the_category() {
             .unwrap()
             .iter()
             .collect();
-        for column in ["Ready", "Reason", "Age"] {
+        // A list of recordings is a log of shows.
+        let wanted = match kind {
+            "recording" => ["On air since", "State", "Reason"],
+            _ => ["Ready", "Reason", "Age"],
+        };
+        for column in wanted {
             assert!(
                 columns.iter().any(|found| found["name"] == column),
                 "{kind} has no column {column}"
@@ -120,7 +129,8 @@ fn printer_columns_show_fields_that_exist() {
             let path = column["jsonPath"]
                 .as_str()
                 .unwrap()
-                .replace(r#"[?(@.type=="Ready")]"#, "");
+                .replace(r#"[?(@.type=="Ready")]"#, "")
+                .replace("[0]", "");
             assert!(paths.contains(&path), "{kind}: {column}");
         }
     }
@@ -226,6 +236,7 @@ fn everything_in_a_spec_has_a_limit() {
             }
             let limits: &[&str] = match schema["type"].as_str() {
                 Some("string") if schema["enum"].is_array() => &["enum"],
+                Some("string") if schema["format"] == "date-time" => &["format"],
                 Some("string") => &["minLength", "maxLength"],
                 Some("integer") => &["minimum", "maximum"],
                 Some("array") => &["maxItems"],

@@ -23,9 +23,9 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Both kinds' definitions.
+    /// All kinds' definitions.
     pub fn all() -> Vec<Self> {
-        ["station", "mount"].map(Self::read).into()
+        ["station", "mount", "recording"].map(Self::read).into()
     }
 
     fn read(kind: &str) -> Self {

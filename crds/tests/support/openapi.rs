@@ -125,6 +125,12 @@ fn check_list(schema: &Value, items: &[Value], broken: &mut impl FnMut(String)) 
     {
         broken(format!("should have at least {min} items"));
     }
+    if schema["x-kubernetes-list-type"] == "set" {
+        let mut seen = HashSet::new();
+        for value in items.iter().filter(|value| !seen.insert(value.to_string())) {
+            broken(format!("Duplicate value: {value}"));
+        }
+    }
     for key in schema["x-kubernetes-list-map-keys"]
         .as_array()
         .into_iter()
