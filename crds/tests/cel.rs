@@ -214,7 +214,7 @@ fn merge(target: &mut Value, patch: &Value) {
 #[test]
 fn the_shipped_samples_are_valid() {
     let (patches, objects): (Vec<_>, Vec<_>) = shipped().into_iter().partition(|shipped| shipped.is_patch);
-    let patched = patches.into_iter().map(|patch| {
+    let whole = patches.into_iter().map(|patch| {
         let same = |shipped: &&Shipped| {
             shipped.object["kind"] == patch.object["kind"]
                 && shipped.object["metadata"]["name"] == patch.object["metadata"]["name"]
@@ -223,9 +223,9 @@ fn the_shipped_samples_are_valid() {
         merge(&mut object, &patch.object);
         Shipped { object, ..patch }
     });
-    let patched: Vec<_> = patched.collect();
+    let whole: Vec<_> = whole.collect();
     let mut checked = BTreeSet::new();
-    for Shipped { path, object, .. } in objects.iter().chain(&patched) {
+    for Shipped { path, object, .. } in objects.iter().chain(&whole) {
         let kind = object["kind"].as_str().unwrap();
         assert_eq!(definition(kind).violations(object, None), [], "{path}");
         assert_eq!(&through_rust(object), object, "{path}");

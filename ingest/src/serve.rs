@@ -213,8 +213,8 @@ impl Serve {
     }
 }
 
-/// Sources have a thread of their own: a write that a disk keeps waiting holds it up, but no reader and no probe. What
-/// is sent meanwhile waits in the sockets. The answer comes when every source has left.
+/// Sources have a thread of their own: it waits for each write, while the disk works, and no reader and no probe waits
+/// with it. The answer comes when every source has left.
 fn on_a_thread(
     door: Arc<Door>,
     listener: TcpListener,

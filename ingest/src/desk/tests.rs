@@ -231,11 +231,10 @@ async fn an_ack_that_never_comes_is_not_waited_for() {
     let open = open().await;
     let writer = open.begin(Container::Mp3);
     let id = writer.session().id();
-    for (token, within, status) in [("nobody", ACK_WITHIN / 2, "401"), (
-            "recording/show-1",
-            ACK_WITHIN * 2,
-            "400",
-        )] {
+    for (token, within, status) in [
+        ("nobody", ACK_WITHIN / 2, "401"),
+        ("recording/show-1", ACK_WITHIN * 2, "400"),
+    ] {
         let mut socket = TcpStream::connect(open.addr).await.unwrap();
         let head = format!(
             "POST /v1/sessions/{id}/ack HTTP/1.1\r\nhost: tape\r\nauthorization: Bearer {token}\r\n\

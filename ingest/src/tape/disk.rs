@@ -80,17 +80,22 @@ impl Session {
         let mut pieces = bytes.chunks(PIECE).peekable();
         while let Some(piece) = pieces.next() {
             let is_late = self.pen.is_late();
-            {
+            let (behind, most) = {
                 let mut view = locked(&self.view);
                 if is_late {
                     self.count_in_memory(&mut view);
                 }
-                view.ring.push(piece, self.troubles.memory_for_one());
-            }
+                let most = self.troubles.memory_for_one();
+                view.ring.push(piece, most);
+                (view.end() - view.disk_end, most)
+            };
             self.pen.write_soon(self);
             // Memory is there for a disk that does not work, not for who sends much at once.
             if pieces.peek().is_some() {
                 self.pen.await_written(self);
+            }
+            if is_late {
+                self.pen.hold_back(behind, most / 2, piece.len());
             }
         }
     }

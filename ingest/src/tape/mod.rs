@@ -4,8 +4,9 @@
 //! bytes, each at its own offset), `index` (one [`crate::api::Line`] a line) and `acks.json` (what Recordings have,
 //! and what was already given up). The directory appears whole, and goes whole.
 //!
-//! Nothing a disk does stops a source or a reader: what the disk does not take is read from memory, tried again each
-//! second, and if it fell out of memory before the disk came back, a `Lost` line says so.
+//! Nothing a disk does stops a source or a reader, whether it refuses what is written or never answers: what it does
+//! not take is read from memory, tried again each second, and if it fell out of memory before the disk came back, a
+//! `Lost` line says so.
 
 mod acks;
 mod disk;

@@ -21,8 +21,13 @@ impl Needs<'_> {
     /// Who is not named any longer has what it wanted, and its word counts only where nobody is named: it may have
     /// wanted less than there is.
     pub fn acked_to(self, about: &Meta, aired: Option<Aired>, acks: &BTreeMap<String, u64>) -> Option<u64> {
-        let named = self.recordings.iter().filter(|named| self.covers(named, about, aired));
-        let least = named.map(|named| acks.get(&named.name).copied().unwrap_or(0)).min();
+        let named = self
+            .recordings
+            .iter()
+            .filter(|named| self.covers(named, about, aired));
+        let least = named
+            .map(|named| acks.get(&named.name).copied().unwrap_or(0))
+            .min();
         least.or_else(|| acks.values().max().copied())
     }
 
@@ -105,7 +110,10 @@ mod tests {
         let two = named("two", "main", 15, Some(30));
         assert_eq!(acked(std::slice::from_ref(&one), &[]), Some(0));
         assert_eq!(acked(std::slice::from_ref(&one), &[("old", 9)]), Some(0));
-        assert_eq!(acked(std::slice::from_ref(&one), &[("old", 9), ("one", 3)]), Some(3));
+        assert_eq!(
+            acked(std::slice::from_ref(&one), &[("old", 9), ("one", 3)]),
+            Some(3)
+        );
         assert_eq!(acked(&[one.clone(), two.clone()], &[("one", 9)]), Some(0));
         assert_eq!(acked(&[one, two], &[("one", 9), ("two", 4), ("old", 1)]), Some(4));
     }
@@ -139,8 +147,16 @@ mod tests {
             first: at(10),
             last: None,
         });
-        assert_eq!(acked_of(&recordings, &[], on_air, 29), None, "not before it begins");
+        assert_eq!(
+            acked_of(&recordings, &[], on_air, 29),
+            None,
+            "not before it begins"
+        );
         assert_eq!(acked_of(&recordings, &[], on_air, 30), Some(0));
-        assert_eq!(acked_of(&recordings, &[], None, 30), None, "a rehearsal is nobody's");
+        assert_eq!(
+            acked_of(&recordings, &[], None, 30),
+            None,
+            "a rehearsal is nobody's"
+        );
     }
 }

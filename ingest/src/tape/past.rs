@@ -52,7 +52,13 @@ mod tests {
             assert!(past.0.len() <= 17, "{}", past.0.len());
         }
         // The last mark was set at 9960.
-        for (second, old) in [(9_999, 9_060), (10_019, 9_060), (10_020, 9_120), (10_860, 9_960), (99_999, 9_960)] {
+        for (second, old) in [
+            (9_999, 9_060),
+            (10_019, 9_060),
+            (10_020, 9_120),
+            (10_860, 9_960),
+            (99_999, 9_960),
+        ] {
             assert_eq!(past.old(at(second)), old * 100, "{second}");
         }
         // An hour back: what was marked is not taken for old, and marks go on.

@@ -261,7 +261,11 @@ mod tests {
     }
 
     fn planned(sessions: &[Facts], cap_mib: u64) -> Vec<String> {
-        let actions = plan(sessions.to_vec(), Timestamp::from_second(NOW).unwrap(), cap_mib * MIB);
+        let actions = plan(
+            sessions.to_vec(),
+            Timestamp::from_second(NOW).unwrap(),
+            cap_mib * MIB,
+        );
         let told = actions.into_iter().map(|action| match action {
             Action::Delete { id, why } => format!("{id} {why:?}"),
             Action::Trim { id, to } => format!("{id} from {}", to / MIB),
@@ -284,8 +288,14 @@ mod tests {
             (facts("aired", Some(100 * 24 * 60), true, false, 5), None),
             (facts("acked-young", Some(14), true, true, 5), None),
             (facts("acked", Some(15), true, true, 5), Some("acked Acked")),
-            (facts("acked-empty", Some(15), true, true, 0), Some("acked-empty Empty")),
-            (facts("acked-rehearsal", Some(15), false, true, 5), Some("acked-rehearsal Acked")),
+            (
+                facts("acked-empty", Some(15), true, true, 0),
+                Some("acked-empty Empty"),
+            ),
+            (
+                facts("acked-rehearsal", Some(15), false, true, 5),
+                Some("acked-rehearsal Acked"),
+            ),
             (
                 Facts {
                     acked_to: Some(5 * MIB - 1),

@@ -43,7 +43,7 @@ pub struct Shelf {
     changes: Mutex<BTreeMap<String, u64>>,
     /// Tells this process from the one before.
     epoch: u64,
-    troubles: Arc<Troubles>,
+    pub(super) troubles: Arc<Troubles>,
     pen: Arc<Pen>,
     pub(super) given_up: AtomicU64,
     begun: AtomicU64,
@@ -324,7 +324,6 @@ impl Shelf {
         }
         Ok(())
     }
-
 
     /// What the keeper does each second: sync, Clock and End lines, and what the disk did not take. Blocks.
     pub fn settle(&self) {

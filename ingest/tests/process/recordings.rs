@@ -104,10 +104,20 @@ fn what_all_recordings_have_goes_from_the_tape() {
     };
     let pod = given.start();
     assert_eq!(on_tape(&pod), ids);
-    for (token, recording, status) in [(TOKEN, "one", "403"), ("two", "one", "403"), ("three", "one", "401")] {
+    for (token, recording, status) in [
+        (TOKEN, "one", "403"),
+        ("two", "one", "403"),
+        ("three", "one", "401"),
+    ] {
         assert_eq!(ack(&pod, token, nobodys, recording), status, "{token}");
     }
-    for (session, recording) in [(first, "one"), (young, "one"), (young, "two"), (both, "one"), (both, "two")] {
+    for (session, recording) in [
+        (first, "one"),
+        (young, "one"),
+        (young, "two"),
+        (both, "one"),
+        (both, "two"),
+    ] {
         assert_eq!(ack(&pod, recording, session, recording), "204");
     }
     let young_one = pod.session("/a", |session| session.id == *young);

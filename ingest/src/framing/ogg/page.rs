@@ -209,8 +209,14 @@ mod tests {
             let mut bytes = of_packet(place, &packet);
             assert!(crc::is_right(&bytes), "{length}");
             let page = Page::read(&bytes).unwrap();
-            assert_eq!((page.serial(), page.granule(), page.flags()), (7, Some(960), FIRST));
-            assert_eq!((page.packets_that_end(), page.body().len()), (1, length.min(LONGEST_BODY)));
+            assert_eq!(
+                (page.serial(), page.granule(), page.flags()),
+                (7, Some(960), FIRST)
+            );
+            assert_eq!(
+                (page.packets_that_end(), page.body().len()),
+                (1, length.min(LONGEST_BODY))
+            );
             let packets: Vec<_> = page.packets().collect();
             assert_eq!(packets, [(&packet[..length.min(LONGEST_BODY)], true)], "{length}");
             end(&mut bytes);
@@ -228,15 +234,27 @@ mod tests {
             serial: 7,
             sequence: 0,
         };
-        let body: Vec<u8> = (0..255 + 3 + 255).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let body: Vec<u8> = (0..255 + 3 + 255)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
         let bytes = write(place, &[255, 3, 0, 255], &body);
         let page = Page::read(&bytes).unwrap();
         assert_eq!((page.granule(), page.packets_that_end()), (None, 2));
         let packets: Vec<_> = page.packets().collect();
-        assert_eq!(packets, [(&body[..258], true), (&[], true), (&body[258..], false)]);
-        let moved = page.placed(Place { serial: 8, granule: Some(1), ..place });
+        assert_eq!(
+            packets,
+            [(&body[..258], true), (&[], true), (&body[258..], false)]
+        );
+        let moved = page.placed(Place {
+            serial: 8,
+            granule: Some(1),
+            ..place
+        });
         let moved = Page::read(&moved).unwrap();
-        assert_eq!((moved.serial(), moved.granule(), moved.body()), (8, Some(1), &body[..]));
+        assert_eq!(
+            (moved.serial(), moved.granule(), moved.body()),
+            (8, Some(1), &body[..])
+        );
         assert!(moved.packets().eq(page.packets()));
     }
 }

@@ -3,7 +3,6 @@
 use super::*;
 use std::process::Command;
 
-
 fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

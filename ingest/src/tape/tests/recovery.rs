@@ -258,16 +258,28 @@ fn when_it_was_on_the_air_survives() {
         let last = *told.last().unwrap();
         assert_eq!(last.is_some(), is_aired, "{course:?}");
         let first = told.iter().flatten().next().map(|aired| aired.first);
-        assert_eq!(last.map(|aired| aired.first), first, "{course:?}: the first stays");
+        assert_eq!(
+            last.map(|aired| aired.first),
+            first,
+            "{course:?}: the first stays"
+        );
         let on_air = course.last() == Some(&live);
-        assert_eq!(last.is_some_and(|aired| aired.last.is_none()), on_air, "{course:?}");
+        assert_eq!(
+            last.is_some_and(|aired| aired.last.is_none()),
+            on_air,
+            "{course:?}"
+        );
 
         let (left, _) = left_behind(&session);
         let killed = Shelf::open(left.path(), BOOT).unwrap();
         let killed = killed.get(session.id()).unwrap().describe();
         let ended_at = killed.ended.unwrap().at;
         assert_eq!(killed.aired.map(|aired| aired.first), first, "{course:?}");
-        let left_at = if on_air { Some(ended_at) } else { last.and_then(|aired| aired.last) };
+        let left_at = if on_air {
+            Some(ended_at)
+        } else {
+            last.and_then(|aired| aired.last)
+        };
         assert_eq!(killed.aired.and_then(|aired| aired.last), left_at, "{course:?}");
 
         writer.end("left");

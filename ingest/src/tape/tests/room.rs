@@ -159,7 +159,12 @@ fn how_full_it_is_is_told_when_that_changes() {
     }
     assert_eq!(
         told,
-        [(55, Fill::Half), (85, Fill::High), (74, Fill::Half), (30, Fill::Low)]
+        [
+            (55, Fill::Half),
+            (85, Fill::High),
+            (74, Fill::Half),
+            (30, Fill::Low)
+        ]
     );
     shelf.retain(Timestamp::now(), 0, &[]);
     assert!(!changed.has_changed().unwrap(), "no cap is never full");
@@ -318,7 +323,10 @@ fn the_head_that_recordings_have_goes_while_the_source_plays() {
     assert!(read_all(&session, kept_from).starts_with(&stream[from..]));
     assert!(matches!(session.join(kept_from).unwrap(), Joined::At(at) if at.at == kept_from));
     let blocks = fs::metadata(session.dir.join("tape")).unwrap().blocks() * 512;
-    assert!(blocks < session.bytes() - (19 << 20), "the disk has the room: {blocks}");
+    assert!(
+        blocks < session.bytes() - (19 << 20),
+        "the disk has the room: {blocks}"
+    );
     assert_eq!(shelf.figures().given_up_bytes, 0);
 
     // Everything is acked, but not everything is old.
@@ -328,7 +336,10 @@ fn the_head_that_recordings_have_goes_while_the_source_plays() {
     shelf.retain(later(16), HUGE, &recordings);
     let kept_from = session.kept_from();
     let old = stream.len() as u64;
-    assert!(kept_from <= sent as u64 - (8 << 20) && kept_from <= old, "{kept_from} of {old}");
+    assert!(
+        kept_from <= sent as u64 - (8 << 20) && kept_from <= old,
+        "{kept_from} of {old}"
+    );
     assert!(kept_from > 33 << 20, "{kept_from}");
     assert_eq!(shelf.figures().given_up_bytes, 0);
 }
