@@ -20,6 +20,10 @@ pub struct Args {
     #[arg(long, env = "RADIO_INGEST_IMAGE")]
     pub ingest_image: String,
 
+    /// Image of the recorders.
+    #[arg(long, env = "RADIO_RECORDER_IMAGE")]
+    pub recorder_image: String,
+
     /// How many objects of a kind are reconciled at the same time.
     #[arg(long, env = "RADIO_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,

@@ -10,6 +10,7 @@ use kube::{
 use crate::{
     k8s::{apply::Ledger, backoff::Backoff},
     metrics::Metrics,
+    recorders::Recorders,
     sources::Sources,
     watch::Stores,
 };
@@ -23,6 +24,8 @@ pub struct Images {
     pub liquidsoap: String,
     /// Ingest.
     pub ingest: String,
+    /// What records, and what makes the final objects.
+    pub recorder: String,
 }
 
 /// Shared by all reconciles.
@@ -39,6 +42,8 @@ pub struct Context {
     pub backoff: Backoff<(&'static str, String, String)>,
     /// Who is connected to the ingests.
     pub sources: Sources,
+    /// How the recorders are.
+    pub recorders: Recorders,
     /// Publishes Events, merging repeated ones.
     pub recorder: Recorder,
     /// Whom Events are from.

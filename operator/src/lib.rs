@@ -1,4 +1,4 @@
-//! The operator: makes Stations and Mounts into Icecast and Liquidsoap pods, and says how they are.
+//! The operator: makes Stations, Mounts and Recordings into pods, and says how they are.
 //!
 //! Each kind has the same steps, in files of the same names: `fetch -> validate -> build -> apply -> status`.
 //! Only `fetch` and `apply` do IO. The operator is never on the audio path.
@@ -11,6 +11,8 @@ pub mod k8s;
 pub mod lease;
 pub mod metrics;
 pub mod mount;
+pub mod recorders;
+pub mod recording;
 pub mod run;
 pub mod sources;
 pub mod station;

@@ -13,7 +13,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::watch::Stores;
+use radio_crds::conditions::READY;
+
+use crate::{k8s::conditions::find, watch::Stores};
 
 /// Labels of a controller's series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -257,7 +259,7 @@ impl Collector for Conditions {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut metric = encoder.encode_descriptor(
             "radio_resource_status_condition",
-            "Conditions of Stations and Mounts; the value is always 1",
+            "Conditions of Stations, Mounts and Recordings that are not verified; the value is always 1",
             None,
             MetricType::Gauge,
         )?;
@@ -271,6 +273,18 @@ impl Collector for Conditions {
             if let DeserializeGuard(Ok(mount)) = &*mount {
                 let conditions = mount.status.iter().flat_map(|status| &status.conditions);
                 write_conditions(&mut metric, "Mount", mount, conditions)?;
+            }
+        }
+        for recording in self.0.recordings.state() {
+            if let DeserializeGuard(Ok(recording)) = &*recording {
+                let conditions = recording
+                    .status
+                    .as_ref()
+                    .map_or(&[][..], |status| &status.conditions);
+                // There are more of them every day, and those that are done stay as they are.
+                if find(conditions, READY).is_none_or(|ready| ready.status != "True") {
+                    write_conditions(&mut metric, "Recording", recording, conditions.iter())?;
+                }
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ use kube::{
     },
 };
 use prometheus_client::registry::Registry;
-use radio_crds::{GROUP, Mount, Station, VERSION};
+use radio_crds::{GROUP, Mount, Recording, Station, VERSION};
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -41,6 +41,7 @@ use crate::{
     },
     lease::{self, Held, Lease, Lost},
     metrics::{Conditions, Ended, Metrics},
+    recorders::{self, Recorders},
     sources::{self, Sources},
     watch::{Queues, Stores, Writers, follow},
 };
@@ -186,7 +187,7 @@ async fn missing_crds(client: &Client) -> Result<Vec<String>, kube::Error> {
         Err(kube::Error::Api(status)) if status.is_not_found() => Vec::new(),
         Err(error) => return Err(error),
     };
-    Ok(["stations", "mounts"]
+    Ok(["stations", "mounts", "recordings"]
         .into_iter()
         .filter(|plural| !installed.iter().any(|found| found == plural))
         .map(|plural| format!("{plural}.{GROUP}"))
@@ -204,9 +205,15 @@ async fn control(
 ) -> &'static str {
     let (stations, station_queue) = unbounded();
     let (mounts, mount_queue) = unbounded();
-    let queues = Queues { stations, mounts };
+    let (recordings, recording_queue) = unbounded();
+    let queues = Queues {
+        stations,
+        mounts,
+        recordings,
+    };
     let watches = follow(client, &stores, writers, &queues, readiness);
     let (sources, orders) = Sources::new(Timestamp::now());
+    let (recorders, recorder_orders) = Recorders::new();
     let reporter = Reporter {
         controller: MANAGED_BY.to_owned(),
         instance: Some(args.replica().to_owned()),
@@ -217,11 +224,13 @@ async fn control(
             icecast: args.icecast_image.clone(),
             liquidsoap: args.liquidsoap_image.clone(),
             ingest: args.ingest_image.clone(),
+            recorder: args.recorder_image.clone(),
         },
         stores: stores.clone(),
         ledger: Ledger::default(),
         backoff: Backoff::default(),
         sources,
+        recorders,
         recorder: Recorder::new(client.clone(), reporter.clone()),
         reporter,
         metrics: metrics.clone(),
@@ -235,12 +244,14 @@ async fn control(
         tokio::select! {
             () = spawn_controller::<Station>(&context, &stores.stations, station_queue, args.concurrency) => {}
             () = spawn_controller::<Mount>(&context, &stores.mounts, mount_queue, args.concurrency) => {}
+            () = spawn_controller::<Recording>(&context, &stores.recordings, recording_queue, args.concurrency) => {}
         }
     };
     tokio::select! {
         () = watches => "watches",
         () = controllers => "controllers",
-        () = sources::follow::run(context.clone(), orders, queues) => "followers of ingests",
+        () = sources::follow::run(context.clone(), orders, queues.clone()) => "followers of ingests",
+        () = recorders::follow::run(context.clone(), recorder_orders, queues) => "followers of recorders",
     }
 }
 
@@ -330,6 +341,11 @@ fn forget<K: Kind>(context: &Context, namespace: &str, name: &str) {
     if K::CONTROLLER == Station::CONTROLLER {
         context
             .sources
+            .follow(&(namespace.to_owned(), name.to_owned()), None);
+    }
+    if K::CONTROLLER == Recording::CONTROLLER {
+        context
+            .recorders
             .follow(&(namespace.to_owned(), name.to_owned()), None);
     }
     context.ledger.forget(&K::kind(&()), namespace, name);

@@ -8,7 +8,7 @@ use std::{
 
 use axum::http::{Request, Response};
 use ingest::{
-    api::{Container, Refusal, RefusalReason, Session},
+    api::{Aired, Container, Refusal, RefusalReason, Session},
     config::Routing,
 };
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use kube::{
 };
 use prometheus_client::registry::Registry;
 use radio_crds::{
-    Mount, Station,
+    Mount, Recording, Station,
     conditions::{READY, RECONCILING, STALLED},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,6 +49,7 @@ use crate::{
         inputs::Secrets,
         validate::ValidMount,
     },
+    recorders::Recorders,
     sources::Sources,
     station::{
         self,
@@ -143,6 +144,7 @@ pub fn images() -> Images {
         icecast: "localhost/radio/icecast:1".to_owned(),
         liquidsoap: "localhost/radio/liquidsoap:1".to_owned(),
         ingest: "localhost/radio/ingest:1".to_owned(),
+        recorder: "localhost/radio/recorder:1".to_owned(),
     }
 }
 
@@ -201,7 +203,15 @@ pub fn session(mount: &str, input: &str, started: Timestamp) -> Session {
         bytes: 0,
         kept_from: 0,
         ended: None,
+        aired: None,
+        acked_by: Vec::new(),
     }
+}
+
+/// From when to when it was on air.
+pub fn aired(first: Timestamp, last: Option<Timestamp>) -> Aired {
+    let aired = json!({"first": first, "last": last});
+    serde_json::from_value(aired).expect("what an ingest says")
 }
 
 /// A source that was not let in, at an input if it was one.
@@ -250,6 +260,11 @@ pub fn owned_by_station(name: &str) -> ObjectMeta {
 
 /// A Station as it would be built.
 pub fn valid_station(station: &str, mounts: &[&str]) -> ValidStation {
+    valid_station_with(station, mounts, Vec::new())
+}
+
+/// The same, with Recordings that need its tape.
+pub fn valid_station_with(station: &str, mounts: &[&str], recordings: Vec<Recording>) -> ValidStation {
     let spec = station::validate::spec(&yaml(station), &images()).expect("valid Station");
     let mounts = mounts.iter().map(|mount| yaml(mount)).collect();
     station::validate::validate(
@@ -259,6 +274,8 @@ pub fn valid_station(station: &str, mounts: &[&str]) -> ValidStation {
             mounts,
             secrets: input_secrets(),
             roll: Roll::Idle,
+            recordings,
+            fill: None,
         },
     )
 }
@@ -299,7 +316,7 @@ pub fn assert_kstatus(conditions: &[Condition], generation: i64) {
             "{condition:?}"
         );
         assert!(!condition.message.contains(SECRET), "{condition:?}");
-        if condition.type_ != READY {
+        if [RECONCILING, STALLED].contains(&condition.type_.as_str()) {
             assert_eq!(condition.status, "True", "absent or True: {condition:?}");
         }
     }
@@ -410,6 +427,7 @@ pub fn context(client: Client, stores: Stores) -> Context {
     };
     Context {
         sources: Sources::new(Timestamp::UNIX_EPOCH).0,
+        recorders: Recorders::new().0,
         recorder: Recorder::new(client.clone(), reporter.clone()),
         reporter,
         client,

@@ -3,16 +3,18 @@
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
         core::v1::{ConfigMap, Pod, Secret},
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{Resource, ResourceExt, core::PartialObjectMeta};
-use radio_crds::{GROUP, MOUNT_LABEL, Mount, STATION_LABEL};
+use radio_crds::{GROUP, MOUNT_LABEL, Mount, RECORDING_LABEL, Recording, STATION_LABEL};
 
 use crate::{
     k8s::meta::{COMPONENT_LABEL, Component, controller_of, names},
-    watch::{GuardedMount, GuardedStation, Stores},
+    recording::needs_tape,
+    watch::{GuardedMount, GuardedRecording, GuardedStation, Stores},
 };
 
 /// An object to be reconciled.
@@ -32,6 +34,13 @@ pub enum Wake {
         /// Its name.
         name: String,
     },
+    /// A Recording.
+    Recording {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Wake {
@@ -41,6 +50,10 @@ impl Wake {
 
     fn mount(metadata: &ObjectMeta, name: &str) -> Self {
         mount(metadata.namespace.as_deref().unwrap_or_default(), name)
+    }
+
+    fn recording(metadata: &ObjectMeta, name: &str) -> Self {
+        recording(metadata.namespace.as_deref().unwrap_or_default(), name)
     }
 }
 
@@ -57,6 +70,15 @@ pub fn station(namespace: &str, name: &str) -> Wake {
 #[must_use]
 pub fn mount(namespace: &str, name: &str) -> Wake {
     Wake::Mount {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// A Recording, by name.
+#[must_use]
+pub fn recording(namespace: &str, name: &str) -> Wake {
+    Wake::Recording {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
     }
@@ -98,6 +120,23 @@ fn sorted(mut wakes: Vec<Wake>) -> Vec<Wake> {
     wakes
 }
 
+/// A Recording is named by its Mount, and its Station's ingest keeps the tape for it.
+#[must_use]
+pub fn by_recording(recording: &GuardedRecording, _: &Stores) -> Vec<Wake> {
+    let mut wakes = vec![Wake::recording(recording.meta(), &recording.name_any())];
+    if let Ok(recording) = &recording.0 {
+        wakes.push(Wake::mount(&recording.metadata, &recording.spec.mount));
+        wakes.push(Wake::station(&recording.metadata, &recording.spec.station));
+    }
+    wakes
+}
+
+/// A Job concerns the Recording it works for.
+#[must_use]
+pub fn by_job(job: &Job, stores: &Stores) -> Vec<Wake> {
+    by_child(job, stores)
+}
+
 /// An origin matters to the Mounts that play to it.
 #[must_use]
 pub fn by_deployment(deployment: &Deployment, stores: &Stores) -> Vec<Wake> {
@@ -123,10 +162,13 @@ pub fn by_stateful_set(set: &StatefulSet, stores: &Stores) -> Vec<Wake> {
     wakes
 }
 
-/// Pods belong to `ReplicaSets`; the labels tell whose they are.
+/// Pods belong to `ReplicaSets` and Jobs; the labels tell whose they are.
 #[must_use]
 pub fn by_pod(pod: &Pod, _: &Stores) -> Vec<Wake> {
     let label = |key: &str| pod.labels().get(key);
+    if let Some(recording) = label(RECORDING_LABEL) {
+        return vec![Wake::recording(&pod.metadata, recording)];
+    }
     match (label(MOUNT_LABEL), label(STATION_LABEL)) {
         (Some(mount), _) => vec![Wake::mount(&pod.metadata, mount)],
         (None, Some(station)) => vec![Wake::station(&pod.metadata, station)],
@@ -143,7 +185,13 @@ pub fn by_secret(secret: &PartialObjectMeta<Secret>, stores: &Stores) -> Vec<Wak
         && name == names::credentials(station)
     {
         wakes.extend(mounts_of(&secret.metadata, station, stores));
+        wakes.extend(recordings(&secret.metadata, stores, |recording| {
+            recording.spec.station == *station
+        }));
     }
+    wakes.extend(recordings(&secret.metadata, stores, |recording| {
+        recording.spec.store.secret_ref.name == name
+    }));
     let named_by = stores.mounts.state_filter(|mount| {
         mount.meta().namespace == secret.metadata.namespace
             && mount
@@ -176,6 +224,7 @@ pub fn by_child<K: Resource>(child: &K, _: &Stores) -> Vec<Wake> {
     match owner.kind.as_str() {
         "Station" if ours => vec![Wake::station(child.meta(), &owner.name)],
         "Mount" if ours => vec![Wake::mount(child.meta(), &owner.name)],
+        "Recording" if ours => vec![Wake::recording(child.meta(), &owner.name)],
         _ => Vec::new(),
     }
 }
@@ -206,6 +255,31 @@ pub fn config_maps_of(mount: &Mount) -> impl Iterator<Item = &str> {
         .chain(emergency)
 }
 
+/// Those that go on and are wanted.
+fn recordings(metadata: &ObjectMeta, stores: &Stores, wanted: impl Fn(&Recording) -> bool) -> Vec<Wake> {
+    let selected = stores.recordings.state_filter(|recording| {
+        recording.meta().namespace == metadata.namespace
+            && recording
+                .0
+                .as_ref()
+                .is_ok_and(|recording| needs_tape(recording) && wanted(recording))
+    });
+    selected
+        .iter()
+        .map(|recording| Wake::recording(recording.meta(), &recording.name_any()))
+        .collect()
+}
+
+/// The Recordings of a Mount that still need its tape.
+#[must_use]
+pub fn recordings_of(namespace: &str, mount: &str, stores: &Stores) -> Vec<Wake> {
+    let metadata = ObjectMeta {
+        namespace: Some(namespace.to_owned()),
+        ..ObjectMeta::default()
+    };
+    recordings(&metadata, stores, |recording| recording.spec.mount == mount)
+}
+
 fn mounts_of(metadata: &ObjectMeta, station: &str, stores: &Stores) -> Vec<Wake> {
     select_mounts(metadata, stores, |mount| mount.spec.station_ref.name == station)
 }
@@ -223,12 +297,15 @@ fn select_mounts(metadata: &ObjectMeta, stores: &Stores, wanted: impl Fn(&Mount)
 #[cfg(test)]
 mod tests {
     use kube::core::DeserializeGuard;
-    use radio_crds::Station;
+    use radio_crds::{RecordingStatus, Station, recording::Phase};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{
-        FULL_MOUNT, PLAIN_MOUNT, PLAIN_STATION, WILDCARD_MOUNT, owned_by_station, stores, yaml,
+    use crate::{
+        recording::sample,
+        testing::{
+            FULL_MOUNT, PLAIN_MOUNT, PLAIN_STATION, WILDCARD_MOUNT, fill, owned_by_station, stores, yaml,
+        },
     };
 
     /// The Mounts `live` and `talk` of Station `radio`, and one of the same Station's name in another namespace.
@@ -243,6 +320,7 @@ mod tests {
         let name = |wake| match wake {
             Wake::Station { namespace, name } => format!("Station {namespace}/{name}"),
             Wake::Mount { namespace, name } => format!("Mount {namespace}/{name}"),
+            Wake::Recording { namespace, name } => format!("Recording {namespace}/{name}"),
         };
         wakes.into_iter().map(name).collect()
     }
@@ -339,6 +417,68 @@ mod tests {
         assert_eq!(names(by_pod(&pod(station), &seen())), ["Station city/radio"]);
         assert_eq!(names(by_pod(&pod(mount), &seen())), ["Mount city/live"]);
         assert_eq!(names(by_pod(&pod(json!({})), &seen())), [""; 0]);
+    }
+
+    #[test]
+    fn a_recording_wakes_whoever_names_it_and_is_woken_by_its_own() {
+        let recording: Recording = yaml(sample::PLAIN);
+        let name = recording.name_any();
+        let guarded = DeserializeGuard(Ok(recording.clone()));
+        let its_own = format!("Recording city/{name}");
+        assert_eq!(
+            names(by_recording(&guarded, &seen())),
+            ["Station city/radio", "Mount city/live", &its_own]
+        );
+        let labels = json!({STATION_LABEL: "radio", RECORDING_LABEL: name});
+        let pod =
+            serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "city", "labels": labels}}));
+        assert_eq!(names(by_pod(&pod.unwrap(), &seen())), [its_own.as_str()]);
+        let job = Job {
+            metadata: ObjectMeta {
+                namespace: Some("city".to_owned()),
+                owner_references: recording.controller_owner_ref(&()).map(|owner| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            ..Job::default()
+        };
+        assert_eq!(names(by_job(&job, &seen())), [its_own.as_str()]);
+    }
+
+    #[test]
+    fn tokens_and_keys_to_the_store_concern_recordings_that_go_on() {
+        let mut done: Recording = yaml(&sample::PLAIN.replace("live-", "done-"));
+        done.status = Some(RecordingStatus {
+            phase: Some(Phase::Verified),
+            ..RecordingStatus::default()
+        });
+        let (stores, mut writers) = stores(&[], &[]);
+        let all = [yaml(sample::PLAIN), yaml(sample::FULL), done];
+        fill(
+            &mut writers.recordings,
+            all.map(|recording| DeserializeGuard(Ok(recording))),
+        );
+        let secret = |name: &str| PartialObjectMeta::<Secret> {
+            types: None,
+            metadata: ObjectMeta {
+                labels: Some([(STATION_LABEL.to_owned(), "radio".to_owned())].into()),
+                ..owned_by_station(name)
+            },
+            _phantom: std::marker::PhantomData,
+        };
+        let (live, talk) = (
+            "Recording city/live-20261121t140000z",
+            "Recording city/talk-van-20261121t140000z",
+        );
+        assert_eq!(
+            names(by_secret(&secret("radio-credentials"), &stores)),
+            ["Station city/radio", live, talk]
+        );
+        assert_eq!(
+            names(by_secret(&secret("r2"), &stores)),
+            ["Station city/radio", talk]
+        );
+        assert_eq!(names(recordings_of("city", "live", &stores)), [live]);
+        assert_eq!(names(recordings_of("elsewhere", "live", &stores)), [""; 0]);
     }
 
     #[test]

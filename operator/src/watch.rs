@@ -10,6 +10,7 @@ use std::{
 use futures::{StreamExt, channel::mpsc::UnboundedSender, future::BoxFuture};
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
     core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount},
     rbac::v1::{Role, RoleBinding},
 };
@@ -22,7 +23,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use radio_crds::{Mount, Station};
+use radio_crds::{Mount, Recording, Station};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -35,6 +36,8 @@ use crate::{
 pub type GuardedStation = DeserializeGuard<Station>;
 /// A Mount, or what is left of one we cannot read.
 pub type GuardedMount = DeserializeGuard<Mount>;
+/// A Recording, or what is left of one we cannot read.
+pub type GuardedRecording = DeserializeGuard<Recording>;
 
 macro_rules! stores {
     ($($(#[$doc:meta])* $name:ident: $kind:ty),* $(,)?) => {
@@ -69,10 +72,14 @@ stores! {
     stations: GuardedStation,
     /// All Mounts.
     mounts: GuardedMount,
+    /// All Recordings.
+    recordings: GuardedRecording,
     /// Our Deployments.
     deployments: Deployment,
     /// Our `StatefulSets`.
     stateful_sets: StatefulSet,
+    /// Our Jobs.
+    jobs: Job,
     /// Our pods.
     pods: Pod,
     /// Everybody's Secrets: Mounts name them.
@@ -116,6 +123,27 @@ impl Stores {
         unreadable.iter().map(|mount| mount.name_any()).collect()
     }
 
+    /// The Recordings of a Station, those we can read that are wanted, by name.
+    #[must_use]
+    pub fn recordings_of(
+        &self,
+        namespace: &str,
+        station: &str,
+        wanted: impl Fn(&Recording) -> bool,
+    ) -> Vec<Recording> {
+        let mut recordings: Vec<Recording> = self
+            .recordings
+            .state()
+            .iter()
+            .filter_map(|recording| recording.0.as_ref().ok())
+            .filter(|recording| recording.metadata.namespace.as_deref() == Some(namespace))
+            .filter(|recording| recording.spec.station == station && wanted(recording))
+            .cloned()
+            .collect();
+        recordings.sort_by_cached_key(ResourceExt::name_any);
+        recordings
+    }
+
     /// Our pods that carry a label.
     #[must_use]
     pub fn pods_with(&self, namespace: &str, labels: &[(&str, &str)]) -> Vec<Arc<Pod>> {
@@ -135,6 +163,8 @@ pub struct Queues {
     pub stations: UnboundedSender<ObjectRef<GuardedStation>>,
     /// Of the Mount controller.
     pub mounts: UnboundedSender<ObjectRef<GuardedMount>>,
+    /// Of the Recording controller.
+    pub recordings: UnboundedSender<ObjectRef<GuardedRecording>>,
 }
 
 impl Queues {
@@ -148,6 +178,10 @@ impl Queues {
                 .map_err(drop),
             Wake::Mount { namespace, name } => self
                 .mounts
+                .unbounded_send(ObjectRef::new(&name).within(&namespace))
+                .map_err(drop),
+            Wake::Recording { namespace, name } => self
+                .recordings
                 .unbounded_send(ObjectRef::new(&name).within(&namespace))
                 .map_err(drop),
         };
@@ -183,6 +217,12 @@ pub fn follow(
     let watches: Vec<BoxFuture<'static, ()>> = vec![
         follower.watch(writers.stations, all(), spec_and_labels, wake::by_station),
         follower.watch(writers.mounts, all(), spec_and_labels, wake::by_mount),
+        follower.watch(
+            writers.recordings,
+            all(),
+            spec_labels_and_phase,
+            wake::by_recording,
+        ),
         follower.watch(writers.deployments, ours.clone(), version, wake::by_deployment),
         follower.watch(
             writers.stateful_sets,
@@ -190,6 +230,7 @@ pub fn follow(
             version,
             wake::by_stateful_set,
         ),
+        follower.watch(writers.jobs, ours.clone(), version, wake::by_job),
         follower.watch(writers.pods, ours.clone(), version, wake::by_pod),
         follower.watch(writers.secrets, all(), version, wake::by_secret),
         follower.watch(writers.services, ours.clone(), version, wake::by_child),
@@ -310,6 +351,20 @@ fn spec_and_labels<K: Resource>(object: &K) -> u64 {
     digest(&(&object.meta().uid, object.meta().generation, object.labels()))
 }
 
+/// How far a Recording is decides what is named on its Mount, and whether the tape is still needed.
+fn spec_labels_and_phase(recording: &GuardedRecording) -> u64 {
+    let recorded = recording.0.as_ref().ok();
+    let phase = recorded.and_then(|recording| recording.status.as_ref()?.phase);
+    let over = recorded.and_then(|recording| recording.status.as_ref()?.over);
+    let ended = recorded.and_then(|recording| recording.status.as_ref()?.ended_at.as_ref());
+    digest(&(
+        spec_and_labels(recording),
+        phase,
+        over,
+        ended.map(|ended| ended.0),
+    ))
+}
+
 /// Other kinds: everything is news.
 fn version<K: Resource>(object: &K) -> u64 {
     digest(&(&object.meta().uid, &object.meta().resource_version))
@@ -389,6 +444,7 @@ mod tests {
         let queues = Queues {
             stations: unbounded().0,
             mounts: unbounded().0,
+            recordings: unbounded().0,
         };
         tokio::spawn(follow(
             &client,
@@ -398,7 +454,7 @@ mod tests {
             &Arc::new(Readiness::new()),
         ));
         let all_asked = async {
-            while api.asked().len() < 11 {
+            while api.asked().len() < 13 {
                 tokio::task::yield_now().await;
             }
         };

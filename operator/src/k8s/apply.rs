@@ -11,6 +11,7 @@ use std::{
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
+        batch::v1::Job,
         core::v1::{Secret, Service, ServiceAccount},
         rbac::v1::{Role, RoleBinding},
     },
@@ -112,6 +113,15 @@ impl Child for StatefulSet {
     fn seen(stores: &Stores, namespace: &str, name: &str) -> Option<ObjectMeta> {
         stores
             .stateful_sets
+            .get(&ObjectRef::new(name).within(namespace))
+            .map(|found| found.metadata.clone())
+    }
+}
+
+impl Child for Job {
+    fn seen(stores: &Stores, namespace: &str, name: &str) -> Option<ObjectMeta> {
+        stores
+            .jobs
             .get(&ObjectRef::new(name).within(namespace))
             .map(|found| found.metadata.clone())
     }

@@ -1,13 +1,23 @@
 //! From what is known about an object to its conditions, in kstatus's meaning. No IO, no clock.
 
+use ingest::api::Fill;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use radio_crds::conditions::{READY, RECONCILING, STALLED};
+use radio_crds::conditions::{
+    READY, RECONCILING, SPOOL_FILLING, STALLED, STORE_REACHABLE, TAPE_FILLING, reason,
+};
 
 use super::error::{Class, Classify, message, shorten};
 
 /// The types we write; conditions of others are left alone.
-pub const OURS: [&str; 3] = [READY, RECONCILING, STALLED];
+pub const OURS: [&str; 6] = [
+    READY,
+    RECONCILING,
+    STALLED,
+    STORE_REACHABLE,
+    SPOOL_FILLING,
+    TAPE_FILLING,
+];
 
 /// How an object is, in one of three ways: kstatus knows no others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +35,19 @@ pub enum State {
 pub struct Report {
     /// How it is.
     pub state: State,
+    /// One word, from `radio_crds::conditions::reason`.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// A condition beside the three: it does not decide whether the object is ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// What it is about, from `radio_crds::conditions`.
+    pub type_: &'static str,
+    /// Whether it is so.
+    pub status: bool,
     /// One word, from `radio_crds::conditions::reason`.
     pub reason: &'static str,
     /// A sentence for people.
@@ -49,24 +72,52 @@ impl Report {
 /// The conditions that say `report`, keeping the transition times of those in `old` whose status stays.
 #[must_use]
 pub fn conditions(report: &Report, generation: i64, old: &[Condition], now: Timestamp) -> Vec<Condition> {
-    let condition = |type_: &str, status: &str| {
-        let before = old
-            .iter()
-            .find(|condition| condition.type_ == type_ && condition.status == status);
-        Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            observed_generation: Some(generation),
-            reason: report.reason.to_owned(),
-            message: shorten(report.message.clone()),
-            last_transition_time: before
-                .map_or(Time(now), |condition| condition.last_transition_time.clone()),
-        }
+    let condition = |type_: &'static str, status| {
+        let said = Beside {
+            type_,
+            status,
+            reason: report.reason,
+            message: report.message.clone(),
+        };
+        condition(&said, generation, old, now)
     };
     match report.state {
-        State::Ready => vec![condition(READY, "True")],
-        State::Reconciling => vec![condition(READY, "False"), condition(RECONCILING, "True")],
-        State::Stalled => vec![condition(READY, "False"), condition(STALLED, "True")],
+        State::Ready => vec![condition(READY, true)],
+        State::Reconciling => vec![condition(READY, false), condition(RECONCILING, true)],
+        State::Stalled => vec![condition(READY, false), condition(STALLED, true)],
+    }
+}
+
+/// The conditions beside the three; where nothing was seen (`None`), those in `old` are still the last that is known.
+#[must_use]
+pub fn besides(
+    seen: Option<&[Beside]>,
+    generation: i64,
+    old: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let told = |said: &Beside| condition(said, generation, old, now);
+    let kept = |condition: &Condition| Condition {
+        observed_generation: Some(generation),
+        ..condition.clone()
+    };
+    let beside = |condition: &&Condition| ![READY, RECONCILING, STALLED].contains(&condition.type_.as_str());
+    match seen {
+        Some(seen) => seen.iter().map(told).collect(),
+        None => ours(old).iter().filter(beside).map(kept).collect(),
+    }
+}
+
+fn condition(said: &Beside, generation: i64, old: &[Condition], now: Timestamp) -> Condition {
+    let status = if said.status { "True" } else { "False" };
+    let before = find(old, said.type_).filter(|condition| condition.status == status);
+    Condition {
+        type_: said.type_.to_owned(),
+        status: status.to_owned(),
+        observed_generation: Some(generation),
+        reason: said.reason.to_owned(),
+        message: shorten(said.message.clone()),
+        last_transition_time: before.map_or(Time(now), |condition| condition.last_transition_time.clone()),
     }
 }
 
@@ -85,10 +136,18 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
+/// How full a disk is by a condition such as `TapeFilling`.
+#[must_use]
+pub fn fill(conditions: &[Condition], type_: &str) -> Fill {
+    match find(conditions, type_).map(|filling| filling.reason.as_str()) {
+        None => Fill::Low,
+        Some(reason::NEARLY_FULL) => Fill::High,
+        Some(_) => Fill::Half,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use radio_crds::conditions::reason;
-
     use super::*;
     use crate::testing::assert_kstatus;
 
@@ -145,6 +204,30 @@ mod tests {
 
         let ready = conditions(&report(State::Ready, reason::READY), 2, &first, LATER);
         assert_eq!(ready[0].last_transition_time.0, LATER);
+    }
+
+    #[test]
+    fn conditions_beside_stay_where_nothing_was_seen() {
+        let filling = |status, reason| Beside {
+            type_: TAPE_FILLING,
+            status,
+            reason,
+            message: "half of the tape is full".to_owned(),
+        };
+        let first = besides(Some(&[filling(true, reason::HALF_FULL)]), 1, &[], EARLIER);
+        let further = besides(Some(&[filling(true, reason::NEARLY_FULL)]), 1, &first, LATER);
+        assert_eq!(further[0].last_transition_time.0, EARLIER);
+        assert_eq!(further[0].reason, reason::NEARLY_FULL);
+        assert_eq!(besides(Some(&[]), 1, &first, LATER), []);
+
+        let mut all = conditions(&report(State::Ready, reason::READY), 1, &[], EARLIER);
+        all.extend(first.clone());
+        let kept = besides(None, 2, &all, LATER);
+        assert_eq!(kept[0].observed_generation, Some(2));
+        assert_eq!(
+            (kept.len(), &kept[0].last_transition_time, &kept[0].type_),
+            (1, &first[0].last_transition_time, &first[0].type_)
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kube::{
 };
 use radio_crds::conditions::{READY, reason};
 
-use super::conditions::find;
+use super::conditions::{fill, find};
 
 /// A change of `Ready`'s status or reason is worth an Event; a message that gets more precise is not.
 #[must_use]
@@ -30,6 +30,12 @@ pub fn event(old: &[Condition], new: &[Condition]) -> Option<Event> {
         reason::PROGRESSING,
         reason::STATION_NOT_READY,
         reason::ROLL_PENDING,
+        reason::WAITING,
+        reason::ON_AIR,
+        reason::STORING,
+        reason::FINALIZING,
+        reason::VERIFIED,
+        reason::EMPTY,
     ];
     Some(Event {
         type_: if expected.contains(&ready.reason.as_str()) {
@@ -40,6 +46,19 @@ pub fn event(old: &[Condition], new: &[Condition]) -> Option<Event> {
         reason: ready.reason.clone(),
         note: Some(ready.message.clone()),
         action: "Reconcile".to_owned(),
+        secondary: None,
+    })
+}
+
+/// A disk that fills up, by a condition such as `TapeFilling`: told on the way up only.
+#[must_use]
+pub fn filling(old: &[Condition], new: &[Condition], type_: &str, reason: &str) -> Option<Event> {
+    let now = find(new, type_)?;
+    (fill(new, type_) > fill(old, type_)).then(|| Event {
+        type_: EventType::Warning,
+        reason: reason.to_owned(),
+        note: Some(now.message.clone()),
+        action: "Watch".to_owned(),
         secondary: None,
     })
 }

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use super::{
     backoff::spread,
-    conditions::{Report, State, conditions, ours},
+    conditions::{Beside, Report, State, besides, conditions, ours},
     error::{ApiError, Class, Classify, message, shorten},
     events, status,
 };
@@ -25,6 +25,8 @@ use crate::context::Context;
 
 /// With every cause of change watched, this is only a net below the net. It makes no write when nothing changed.
 const RESYNC: Duration = Duration::from_mins(10);
+/// Clocks are read once before and once after a wait, and are not that precise.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 /// A reconcile that takes longer hangs on a connection that is gone.
 const LONGEST_RECONCILE: Duration = Duration::from_mins(1);
 
@@ -54,6 +56,14 @@ pub trait Kind:
     fn run(&self, context: &Context) -> impl Future<Output = Result<Self::Observed, Self::Error>> + Send;
     /// How the object is.
     fn report(observed: &Self::Observed) -> Report;
+    /// What else is worth a condition.
+    fn beside(_observed: &Self::Observed) -> Vec<Beside> {
+        Vec::new()
+    }
+    /// When something has to happen although nothing changes.
+    fn look_again(_observed: &Self::Observed) -> Option<Duration> {
+        None
+    }
     /// The status without its conditions and observedGeneration; `None` keeps what was known before.
     fn details(&self, observed: Option<&Self::Observed>) -> Self::Status;
     /// What else than conditions is worth Events in the step from the present status to this one.
@@ -133,9 +143,11 @@ async fn run_and_report<K: Kind>(object: &K, context: &Context) -> Result<Action
         .unwrap_or_else(|_| Timestamp::now());
     let wanted = summarize(object, outcome.as_ref(), now);
     let written = write_status(object, &wanted, context).await;
-    outcome.map_err(|error| Failure::of(&error))?;
+    let observed = outcome.map_err(|error| Failure::of(&error))?;
     written.map_err(|error| Failure::of(&error))?;
-    Ok(Action::requeue(spread(RESYNC)))
+    let next = K::look_again(&observed).map(|wait| wait.max(SHORTEST_WAIT));
+    let resync = spread(RESYNC);
+    Ok(Action::requeue(next.map_or(resync, |next| next.min(resync))))
 }
 
 /// The status that follows from what happened.
@@ -144,12 +156,14 @@ pub fn summarize<K: Kind>(object: &K, outcome: Result<&K::Observed, &K::Error>, 
     let mut old = object.status().cloned().unwrap_or_default();
     let mut new = object.details(outcome.ok());
     let report = outcome.map_or_else(Report::of_error, K::report);
+    let beside = outcome.ok().map(K::beside);
     // Only a generation that was carried out, or that nothing more will happen to, counts as observed.
     let handled = outcome.is_ok() || matches!(outcome.map_err(Classify::class), Err(Class::Stalled { .. }));
     let (old_observed, old_conditions) = K::common(&mut old);
     let (observed, new_conditions) = K::common(&mut new);
     *observed = if handled { Some(generation) } else { *old_observed };
     *new_conditions = conditions(&report, generation, old_conditions, now);
+    new_conditions.extend(besides(beside.as_deref(), generation, old_conditions, now));
     new
 }
 

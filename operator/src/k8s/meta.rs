@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt, core::NamespaceResourceScope};
-use radio_crds::{MOUNT_LABEL, STATION_LABEL};
+use radio_crds::{MOUNT_LABEL, RECORDING_LABEL, STATION_LABEL};
 
 /// Label of every object the operator makes, and its value.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -24,6 +24,10 @@ pub enum Component {
     Playout,
     /// The server sources connect to.
     Ingest,
+    /// What records.
+    Recorder,
+    /// What makes the final objects of a recording.
+    Finalizer,
     /// What belongs to the Station as a whole.
     Station,
 }
@@ -37,6 +41,8 @@ impl Component {
             Self::Relay => "relay",
             Self::Playout => "playout",
             Self::Ingest => "ingest",
+            Self::Recorder => "recorder",
+            Self::Finalizer => "finalizer",
             Self::Station => "station",
         }
     }
@@ -45,7 +51,7 @@ impl Component {
 /// The custom resource that owns children: enough to name, label and apply them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Owner {
-    /// `Station` or `Mount`.
+    /// `Station`, `Mount` or `Recording`.
     pub kind: String,
     /// Namespace of the owner and its children.
     pub namespace: String,
@@ -107,9 +113,12 @@ impl Owner {
             (COMPONENT_LABEL.to_owned(), component.as_str().to_owned()),
             (STATION_LABEL.to_owned(), self.station.clone()),
         ]);
-        if self.kind == "Mount" {
-            labels.insert(MOUNT_LABEL.to_owned(), self.name.clone());
-        }
+        let own = match self.kind.as_str() {
+            "Mount" => Some(MOUNT_LABEL),
+            "Recording" => Some(RECORDING_LABEL),
+            _ => None,
+        };
+        labels.extend(own.map(|label| (label.to_owned(), self.name.clone())));
         labels
     }
 

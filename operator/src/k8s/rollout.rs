@@ -90,7 +90,8 @@ fn progressing(kind: &str, name: &str, ready: i32, wanted: i32) -> Report {
 }
 
 /// The first trouble a pod has that will not pass by itself soon.
-fn trouble(pods: &[Arc<Pod>]) -> Option<Report> {
+#[must_use]
+pub fn trouble(pods: &[Arc<Pod>]) -> Option<Report> {
     let mut pods: Vec<_> = pods
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())

@@ -137,6 +137,7 @@ mod tests {
             version: "1".to_owned(),
             sessions,
             refusals,
+            fill: ingest::api::Fill::default(),
         });
         seen
     }

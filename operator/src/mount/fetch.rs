@@ -1,13 +1,14 @@
 //! Step 1: everything a Mount needs to know. IO.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
+use ingest::api::Session;
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
 };
-use kube::{Api, Client, runtime::reflector::ObjectRef};
-use radio_crds::{Mount, MountStatus, STATION_LABEL, Station};
+use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
+use radio_crds::{Mount, MountStatus, Recording, STATION_LABEL, Station};
 
 use super::{
     Error,
@@ -42,6 +43,35 @@ pub struct Fetched {
     pub connected: Connected,
     /// What the status said.
     pub before: Option<MountStatus>,
+}
+
+/// What decides which Recordings a Mount has to get.
+pub struct OnTape {
+    /// Its Station.
+    pub station: Station,
+    /// What the tapes of the Station have.
+    pub sessions: Arc<Vec<Session>>,
+    /// The Mount's Recordings that are there.
+    pub recordings: Vec<Recording>,
+}
+
+/// Looks at what is known, without asking anybody. `None`: there is no Station that can be read.
+#[must_use]
+pub fn on_tape(mount: &Mount, context: &Context) -> Option<OnTape> {
+    let (namespace, name) = (mount.namespace()?, mount.name_any());
+    let station_name = &mount.spec.station_ref.name;
+    let stored = context
+        .stores
+        .stations
+        .get(&ObjectRef::new(station_name).within(&namespace))?;
+    let heard = context.sources.heard(&namespace, station_name);
+    Some(OnTape {
+        station: stored.0.as_ref().ok()?.clone(),
+        sessions: heard.seen().map(Seen::sessions).cloned().unwrap_or_default(),
+        recordings: context
+            .stores
+            .recordings_of(&namespace, station_name, |recording| recording.spec.mount == name),
+    })
 }
 
 /// Who is connected to the Station's ingest.
@@ -298,6 +328,7 @@ mod tests {
             version: "1".to_owned(),
             sessions: Vec::new(),
             refusals: Vec::new(),
+            fill: ingest::api::Fill::default(),
         };
         for (replicas, pod, told) in [
             (1, true, ["Unknown", "Seen", "Unknown"]),

@@ -1,8 +1,15 @@
 //! Step 5: how a Mount is. No IO.
 
-use kube::runtime::reflector::ObjectRef;
+use std::time::Duration;
+
+use kube::runtime::{
+    events::{Event, EventType},
+    reflector::ObjectRef,
+};
 use radio_crds::{
-    MOUNT_LABEL, Mount, MountStatus, STATION_LABEL, conditions::reason, input::InputStatus,
+    MOUNT_LABEL, Mount, MountStatus, STATION_LABEL,
+    conditions::{event, reason},
+    input::InputStatus,
     mount::OutputStatus,
 };
 
@@ -45,6 +52,19 @@ pub struct Observed {
     pub inputs: Vec<InputStatus>,
     /// The input that is on air.
     pub source: Option<String>,
+    /// What is recorded.
+    pub recorded: Recorded,
+}
+
+/// What of a Mount is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The Recordings that go on.
+    pub under_way: Vec<String>,
+    /// How long it is until one of them gives way to the next.
+    pub until_rotation: Option<Duration>,
+    /// It is to be recorded, and there is no place for it.
+    pub no_storage: bool,
 }
 
 /// What brings a Mount to the origin.
@@ -58,7 +78,7 @@ pub enum Carrier {
 
 /// Puts together what the API server answered and what the watches saw.
 #[must_use]
-pub fn observe(mount: &ValidMount, applied: &Applied, stores: &Stores) -> Observed {
+pub fn observe(mount: &ValidMount, applied: &Applied, recorded: Recorded, stores: &Stores) -> Observed {
     let owner = &mount.spec.owner;
     let base = listen_url(owner);
     let output = |name: &str, path: &str| OutputStatus {
@@ -86,6 +106,7 @@ pub fn observe(mount: &ValidMount, applied: &Applied, stores: &Stores) -> Observ
         outputs,
         source: entrances::on_air(mount, &inputs),
         inputs,
+        recorded,
     }
 }
 
@@ -107,7 +128,11 @@ fn carrier(mount: &ValidMount, applied: &Applied, stores: &Stores) -> Carrier {
     let seen = stores
         .deployments
         .get(&ObjectRef::new(&name).within(&owner.namespace));
-    let pods = || stores.pods_with(&owner.namespace, &[(MOUNT_LABEL, &owner.name)]);
+    let labels = [
+        (MOUNT_LABEL, owner.name.as_str()),
+        (COMPONENT_LABEL, Component::Playout.as_str()),
+    ];
+    let pods = || stores.pods_with(&owner.namespace, &labels);
     Carrier::Playout(applied.playout.as_ref().or(seen.as_deref()).map_or_else(
         || being_made("Deployment", &name),
         |playout| judge(playout, &pods()),
@@ -176,7 +201,15 @@ fn on_air(observed: &Observed, how: &str) -> Report {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let message = format!("{how} at {}{more}", paths.join(", "));
+    let unrecorded = if observed.recorded.no_storage && !observed.inputs.is_empty() {
+        format!(
+            "; nothing is recorded, because Station {} has no storage",
+            observed.station
+        )
+    } else {
+        String::new()
+    };
+    let message = format!("{how} at {}{more}{unrecorded}", paths.join(", "));
     let Some((reason, what, meanwhile)) = observed.missing.first().map(describe) else {
         return Report {
             state: State::Ready,
@@ -272,6 +305,29 @@ fn no_password(missing: &NoPassword) -> String {
     }
 }
 
+/// The one that goes on, or how many do.
+fn under_way(recordings: &[String]) -> Option<String> {
+    match recordings {
+        [] => None,
+        [one] => Some(one.clone()),
+        many => Some(many.len().to_string()),
+    }
+}
+
+/// What goes on air is recorded from now on.
+#[must_use]
+pub fn recording_begins(before: Option<&String>, now: Option<&String>) -> Option<Event> {
+    let recording = now.filter(|now| before != Some(now))?;
+    let is_number = recording.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_number).then(|| Event {
+        type_: EventType::Normal,
+        reason: event::RECORDING_MADE.to_owned(),
+        note: Some(format!("what goes on air is recorded as Recording {recording}")),
+        action: "Record".to_owned(),
+        secondary: None,
+    })
+}
+
 /// What the status says beside conditions.
 #[must_use]
 pub fn details(mount: &Mount, observed: Option<&Observed>) -> MountStatus {
@@ -280,6 +336,7 @@ pub fn details(mount: &Mount, observed: Option<&Observed>) -> MountStatus {
             outputs: observed.outputs.clone(),
             inputs: observed.inputs.clone(),
             source: observed.source.clone(),
+            recording: under_way(&observed.recorded.under_way),
             ..MountStatus::default()
         },
         None => mount.status.clone().unwrap_or_default(),
@@ -322,6 +379,7 @@ mod tests {
             outputs: vec![output("opus"), output("mp3")],
             inputs: Vec::new(),
             source: None,
+            recorded: Recorded::default(),
         }
     }
 
@@ -344,6 +402,47 @@ mod tests {
             (state, reason, message.as_str()),
             (State::Ready, reason::READY, "on air at /live.opus, /live.mp3")
         );
+    }
+
+    #[test]
+    fn what_is_recorded_is_named_and_that_nothing_is() {
+        let mut seen = observed(Rollout::Complete, Rollout::Complete);
+        let mount: Mount = yaml(PLAIN_MOUNT);
+        let named = |seen: &Observed| summarize(&mount, Ok(seen), NOW).recording;
+        assert_eq!(named(&seen), None);
+        seen.recorded.under_way = vec!["live-20261121t190000z".to_owned()];
+        assert_eq!(named(&seen).as_deref(), Some("live-20261121t190000z"));
+        seen.recorded.under_way.push("live-20261121t200000z".to_owned());
+        assert_eq!(named(&seen).as_deref(), Some("2"));
+
+        seen.recorded = Recorded {
+            no_storage: true,
+            ..Recorded::default()
+        };
+        // Nobody can connect: there is nothing to be recorded.
+        assert_eq!(told(&seen).2, "on air at /live.opus, /live.mp3");
+        seen.inputs = vec![InputStatus::default()];
+        assert_eq!(
+            told(&seen).2,
+            "on air at /live.opus, /live.mp3; nothing is recorded, because Station radio has no storage"
+        );
+    }
+
+    #[test]
+    fn the_beginning_of_a_recording_is_an_event() {
+        let note = |before: Option<&str>, now: Option<&str>| {
+            let (before, now) = (before.map(str::to_owned), now.map(str::to_owned));
+            recording_begins(before.as_ref(), now.as_ref()).and_then(|event| event.note)
+        };
+        let first = note(None, Some("live-1"));
+        assert_eq!(
+            first.as_deref(),
+            Some("what goes on air is recorded as Recording live-1")
+        );
+        assert!(note(Some("live-1"), Some("live-2")).is_some());
+        assert_eq!(note(Some("live-1"), Some("live-1")), None);
+        assert_eq!(note(Some("live-1"), None), None);
+        assert_eq!(note(Some("live-1"), Some("2")), None);
     }
 
     #[test]

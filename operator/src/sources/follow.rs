@@ -62,7 +62,7 @@ async fn follow(context: Arc<Context>, queues: Queues, key: Key, access: TapeAcc
     let mut after: Option<String> = None;
     let mut failures = 0;
     loop {
-        match desk.sessions(after.as_deref()).await {
+        match desk.all_sessions(after.as_deref()).await {
             Ok(answer) => {
                 if failures > 0 {
                     tracing::info!(namespace, station, "the ingest answers again");
@@ -106,21 +106,26 @@ fn wakes(context: &Context, key: &Key, changes: &Changes) -> Vec<Wake> {
         return everybody(context, key);
     }
     let (namespace, station) = key;
-    let mounts = changes.mounts.iter();
+    let mounts = changes.mounts.union(&changes.recorded);
     let mut wakes: Vec<Wake> = mounts.map(|mount| wake::mount(namespace, mount)).collect();
-    if changes.came_or_went {
+    if changes.came_or_went || changes.filled {
         wakes.push(wake::station(namespace, station));
     }
+    let recorded = changes.recorded.iter();
+    wakes.extend(recorded.flat_map(|mount| wake::recordings_of(namespace, mount, &context.stores)));
     wakes
 }
 
 /// A Station and its Mounts.
 fn everybody(context: &Context, (namespace, station): &Key) -> Vec<Wake> {
     let mounts = context.stores.mounts_of(namespace, station);
-    let mounts = mounts
-        .iter()
-        .map(|mount| wake::mount(namespace, &mount.name_any()));
-    mounts.chain([wake::station(namespace, station)]).collect()
+    let wakes = mounts.iter().flat_map(|mount| {
+        let name = mount.name_any();
+        let mut wakes = wake::recordings_of(namespace, &name, &context.stores);
+        wakes.push(wake::mount(namespace, &name));
+        wakes
+    });
+    wakes.chain([wake::station(namespace, station)]).collect()
 }
 
 async fn tell_strangers(context: &Context, (namespace, station): &Key, changes: &Changes) {
@@ -168,6 +173,7 @@ mod tests {
             version: number.to_string(),
             sessions,
             refusals: vec![refused(None, RefusalReason::UnknownPath, at)],
+            fill: ingest::api::Fill::default(),
         }))
     }
 
@@ -189,7 +195,12 @@ mod tests {
         let context = Arc::new(context);
         let (stations, mut woken_stations) = unbounded();
         let (mounts, mut woken_mounts) = unbounded();
-        let following = tokio::spawn(run(context.clone(), orders, Queues { stations, mounts }));
+        let queues = Queues {
+            stations,
+            mounts,
+            recordings: unbounded().0,
+        };
+        let following = tokio::spawn(run(context.clone(), orders, queues));
 
         let key = ("city".to_owned(), "radio".to_owned());
         let access = TapeAccess {

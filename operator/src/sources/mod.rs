@@ -136,6 +136,14 @@ impl Sources {
             .map_or(Heard::NotYet, |followed| followed.heard.clone())
     }
 
+    /// How a Station's ingest is asked.
+    #[must_use]
+    pub fn access(&self, namespace: &str, station: &str) -> Option<TapeAccess> {
+        let stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
+        let followed = stations.get(&(namespace.to_owned(), station.to_owned()))?;
+        Some(followed.access.clone())
+    }
+
     /// An ingest did not answer; returns whether that is new.
     pub(crate) fn silent(&self, key: &Key) -> bool {
         let mut stations = self.stations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,6 +240,7 @@ mod tests {
             version: "1".to_owned(),
             sessions: Vec::new(),
             refusals: Vec::new(),
+            fill: ingest::api::Fill::default(),
         }
     }
 

@@ -324,6 +324,7 @@ mod tests {
             version: "1".to_owned(),
             sessions: vec![gone],
             refusals: Vec::new(),
+            fill: ingest::api::Fill::default(),
         });
         let news = of_mount("live", &[on(1)], &[free()], Some(&seen));
         assert_eq!(

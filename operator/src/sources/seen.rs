@@ -1,9 +1,12 @@
 //! From an ingest's answers to what of them is new to whom. No IO, no clock: all times are the ingest's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ingest::{
-    api::{Ended, Refusal, Session, Sessions},
+    api::{Aired, Ended, Fill, Refusal, Session, Sessions},
     config::Routing,
 };
 use jiff::Timestamp;
@@ -17,6 +20,9 @@ type Place = (String, String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     lines: BTreeMap<Place, Line>,
+    /// Everything that is on tape.
+    sessions: Arc<Vec<Session>>,
+    fill: Fill,
     /// Refusals that concern no Mount are handled up to here.
     strangers_until: Timestamp,
 }
@@ -42,6 +48,10 @@ pub struct Changes {
     pub mounts: BTreeSet<String>,
     /// A source came or went.
     pub came_or_went: bool,
+    /// The tapes got fuller or emptier by a level.
+    pub filled: bool,
+    /// What is on air, on tape or acked of these Mounts is news to those that record it.
+    pub recorded: BTreeSet<String>,
     /// New refusals that concern no Mount.
     pub strangers: Vec<Refusal>,
 }
@@ -52,6 +62,8 @@ impl Seen {
     pub fn new(since: Timestamp) -> Self {
         Self {
             lines: BTreeMap::new(),
+            sessions: Arc::default(),
+            fill: Fill::default(),
             strangers_until: since,
         }
     }
@@ -71,9 +83,27 @@ impl Seen {
         })
     }
 
+    /// Everything that is on tape, the oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> &Arc<Vec<Session>> {
+        &self.sessions
+    }
+
+    /// How full the tapes are.
+    #[must_use]
+    pub fn fill(&self) -> Fill {
+        self.fill
+    }
+
     /// Takes in an answer.
     pub fn take(&mut self, answer: &Sessions) -> Changes {
-        let mut changes = Changes::default();
+        let mut changes = Changes {
+            filled: self.fill != answer.fill,
+            recorded: differing(&self.sessions, &answer.sessions),
+            ..Changes::default()
+        };
+        self.fill = answer.fill;
+        self.sessions = Arc::new(answer.sessions.clone());
         let mut sessions = newest(&answer.sessions);
         let known: BTreeSet<Place> = self.lines.keys().chain(sessions.keys()).cloned().collect();
         for place in known {
@@ -127,6 +157,26 @@ impl Line {
     }
 }
 
+/// The Mounts with sessions that came, went, or changed in what matters to a recording.
+fn differing(before: &[Session], now: &[Session]) -> BTreeSet<String> {
+    fn by_id(sessions: &[Session]) -> BTreeMap<&str, &Session> {
+        let known = sessions.iter();
+        known.map(|session| (session.id.as_str(), session)).collect()
+    }
+    fn matters(session: &Session) -> (&Option<Aired>, &Option<Ended>, &[String]) {
+        (&session.aired, &session.ended, &session.acked_by)
+    }
+    let (before, now) = (by_id(before), by_id(now));
+    let ids: BTreeSet<&str> = before.keys().chain(now.keys()).copied().collect();
+    ids.into_iter()
+        .filter_map(|id| match (before.get(id), now.get(id)) {
+            (Some(before), Some(now)) if matters(before) == matters(now) => None,
+            (Some(session), _) | (_, Some(session)) => Some(session.mount.clone()),
+            (None, None) => None,
+        })
+        .collect()
+}
+
 /// What of a session is in a status.
 fn notable(session: &Session) -> (&str, Option<&str>, Routing) {
     (&session.id, session.codec.as_deref(), session.routing)
@@ -159,7 +209,7 @@ mod tests {
     use ingest::api::RefusalReason;
 
     use super::*;
-    use crate::testing::{refused, session};
+    use crate::testing::{aired, refused, session};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -170,6 +220,7 @@ mod tests {
             version: "1".to_owned(),
             sessions: sessions.to_vec(),
             refusals: refusals.to_vec(),
+            fill: ingest::api::Fill::default(),
         }
     }
 
@@ -208,8 +259,42 @@ mod tests {
         let line = seen.line("live", "studio").unwrap();
         assert_eq!(line.ended.as_ref().unwrap().why, "end at 8");
         // What is on the tape no longer is forgotten here too.
-        assert_eq!(seen.take(&answer(&[], &[])), Changes::default());
+        let changes = seen.take(&answer(&[], &[]));
+        assert_eq!((mounts(&changes), changes.came_or_went), (vec![], false));
         assert_eq!(seen.line("live", "studio"), None);
+        assert_eq!(seen.take(&answer(&[], &[])), Changes::default());
+    }
+
+    #[test]
+    fn what_matters_to_a_recording_is_told_to_it() {
+        let mut seen = Seen::new(at(0));
+        let recorded = |seen: &mut Seen, sessions: &[Session]| {
+            let changes = seen.take(&answer(sessions, &[]));
+            changes.recorded.into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let mut studio = session("live", "studio", at(1));
+        let talk = session("talk", "van", at(2));
+        assert_eq!(recorded(&mut seen, &[studio.clone(), talk.clone()]), "live, talk");
+        // Bytes and titles come all the time.
+        (studio.bytes, studio.title) = (9, Some("Song".to_owned()));
+        assert_eq!(recorded(&mut seen, &[studio.clone(), talk.clone()]), "");
+        assert_eq!(seen.sessions()[0].bytes, 9);
+        studio.aired = Some(aired(at(3), None));
+        assert_eq!(recorded(&mut seen, &[studio.clone(), talk.clone()]), "live");
+        studio.acked_by = vec!["live-1".to_owned()];
+        assert_eq!(recorded(&mut seen, &[studio.clone(), talk.clone()]), "live");
+        let over = ended(studio, 8);
+        assert_eq!(recorded(&mut seen, &[over.clone(), talk.clone()]), "live");
+        assert_eq!(recorded(&mut seen, &[talk.clone()]), "live");
+
+        let mut fuller = answer(&[talk], &[]);
+        fuller.fill = Fill::Half;
+        let changes = seen.take(&fuller);
+        assert_eq!(
+            (changes.filled, changes.recorded.len(), seen.fill()),
+            (true, 0, Fill::Half)
+        );
+        assert_eq!(seen.take(&fuller), Changes::default());
     }
 
     #[test]

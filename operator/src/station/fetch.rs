@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use ingest::api::Fill;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject},
     runtime::reflector::ObjectRef,
 };
-use radio_crds::Mount;
+use radio_crds::{Mount, Recording};
 
 use super::{
     Error,
@@ -26,7 +27,8 @@ use crate::{
         fetch::secrets,
         inputs::{Secrets, sources},
     },
-    sources::Heard,
+    recording::needs_tape,
+    sources::{Heard, seen::Seen},
 };
 
 /// What was found.
@@ -39,6 +41,10 @@ pub struct Fetched {
     pub secrets: Secrets,
     /// Whether the ingest may be replaced.
     pub roll: Roll,
+    /// The Recordings that still need the tape.
+    pub recordings: Vec<Recording>,
+    /// How full the tape is, if it ever said.
+    pub fill: Option<Fill>,
 }
 
 /// Reads what the Station refers to, and what refers to it.
@@ -54,6 +60,16 @@ pub async fn fetch(spec: &ValidSpec, context: &Context) -> Result<Fetched, Error
         credentials: credentials::ensure(&context.client, owner).await?,
         secrets: secrets(&context.client, &owner.namespace, wanted).await?,
         roll: roll(owner, context),
+        recordings: context
+            .stores
+            .recordings_of(&owner.namespace, &owner.name, |recording| {
+                recording.metadata.deletion_timestamp.is_none() && needs_tape(recording)
+            }),
+        fill: context
+            .sources
+            .heard(&owner.namespace, &owner.name)
+            .seen()
+            .map(Seen::fill),
         mounts,
     })
 }

@@ -13,15 +13,20 @@ pub mod validate;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use radio_crds::{Station, StationStatus, conditions::reason};
+use kube::runtime::events::Event;
+use radio_crds::{
+    Station, StationStatus,
+    conditions::{TAPE_FILLING, event, reason},
+};
 use thiserror::Error;
 
 use crate::{
     context::Context,
     k8s::{
         apply::{Applier, ApplyError},
-        conditions::Report,
+        conditions::{Beside, Report},
         error::{ApiError, Class, Classify},
+        events,
         kind::Kind,
     },
     text::InvalidText,
@@ -109,11 +114,26 @@ impl Kind for Station {
             manager: Self::MANAGER,
         };
         let applied = apply::apply(&children, &desired).await?;
-        Ok(status::observe(&valid, &applied, &context.stores))
+        let before = self.status.as_ref();
+        Ok(status::observe(&valid, &applied, before, &context.stores))
     }
 
     fn report(observed: &status::Observed) -> Report {
         status::report(observed)
+    }
+
+    fn beside(observed: &status::Observed) -> Vec<Beside> {
+        status::beside(observed)
+    }
+
+    fn news(&self, wanted: &StationStatus, _: &Context) -> Vec<Event> {
+        let old = self
+            .status
+            .as_ref()
+            .map_or(&[][..], |status| status.conditions.as_slice());
+        events::filling(old, &wanted.conditions, TAPE_FILLING, event::TAPE_FILLING)
+            .into_iter()
+            .collect()
     }
 
     fn details(&self, observed: Option<&status::Observed>) -> StationStatus {

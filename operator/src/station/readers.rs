@@ -24,6 +24,12 @@ pub fn playout(mount: &str) -> String {
     format!("playout/{mount}")
 }
 
+/// A Recording: it alone may say in its own name what is stored.
+#[must_use]
+pub fn recording(name: &str) -> String {
+    format!("recording/{name}")
+}
+
 /// What a reader shows.
 #[must_use]
 pub fn token(key: &Password, reader: &str) -> String {

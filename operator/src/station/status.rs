@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use ingest::api::Fill;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::reflector::ObjectRef;
-use radio_crds::{STATION_LABEL, Station, StationStatus, conditions::reason};
+use radio_crds::{
+    STATION_LABEL, Station, StationStatus,
+    conditions::{TAPE_FILLING, reason},
+};
 
 use super::{apply::Applied, build::SOURCE_PORT, icecast::render::PORT, validate::ValidStation};
 use crate::{
     k8s::{
-        conditions::{Report, State},
+        conditions::{self, Beside, Report, State},
         meta::{COMPONENT_LABEL, Component, Owner, names},
         rollout::{Rollout, judge, judge_set},
     },
@@ -31,6 +35,10 @@ pub struct Observed {
     pub held: Option<String>,
     /// Number of Mounts.
     pub mounts: usize,
+    /// How full the tape is of what somebody still needs.
+    pub fill: Fill,
+    /// The size of the tape.
+    pub tape: String,
     /// Where listeners find it inside the cluster.
     pub listen_url: String,
     /// Where sources connect inside the cluster.
@@ -39,7 +47,12 @@ pub struct Observed {
 
 /// Puts together what the API server answered and what the watches saw.
 #[must_use]
-pub fn observe(station: &ValidStation, applied: &Applied, stores: &Stores) -> Observed {
+pub fn observe(
+    station: &ValidStation,
+    applied: &Applied,
+    before: Option<&StationStatus>,
+    stores: &Stores,
+) -> Observed {
     let owner = &station.spec.owner;
     let deployment = |applied: &Option<_>, name: String, component: Component| {
         let seen = stores
@@ -69,8 +82,43 @@ pub fn observe(station: &ValidStation, applied: &Applied, stores: &Stores) -> Ob
         mounts: station.mounts,
         listen_url: listen_url(owner),
         source_url: station.ingest.wanted.then(|| source_url(owner)),
+        fill: fill(station, before),
+        tape: station.spec.tape.size.clone(),
         held,
     }
+}
+
+/// A tape that nobody archives is always full of what was on air, and that is as it should be.
+fn fill(station: &ValidStation, before: Option<&StationStatus>) -> Fill {
+    if station.ingest.recordings.is_empty() {
+        return Fill::Low;
+    }
+    let told = || {
+        before.map_or(Fill::Low, |before| {
+            conditions::fill(&before.conditions, TAPE_FILLING)
+        })
+    };
+    station.fill.unwrap_or_else(told)
+}
+
+/// A disk that fills up is somebody's business before it is full.
+#[must_use]
+pub fn beside(observed: &Observed) -> Vec<Beside> {
+    let (reason, share) = match observed.fill {
+        Fill::Low => return Vec::new(),
+        Fill::Half => (reason::HALF_FULL, "half"),
+        Fill::High => (reason::NEARLY_FULL, "80 %"),
+    };
+    vec![Beside {
+        type_: TAPE_FILLING,
+        status: true,
+        reason,
+        message: format!(
+            "{share} of the tape ({}) is taken; when it is full, the oldest goes, archived or not: see by kubectl get \
+             recordings which of them do not get on, and whether their store answers",
+            observed.tape
+        ),
+    }]
 }
 
 /// What is not there yet.
@@ -175,10 +223,12 @@ mod tests {
         k8s::{
             conditions::find,
             error::{ApiError, Classify},
+            events,
             kind::summarize,
         },
+        recording::sample,
         station::{Error, credentials::CredentialsError},
-        testing::{FULL_STATION, assert_kstatus, yaml},
+        testing::{FULL_STATION, assert_kstatus, valid_station_with, yaml},
         text::InvalidText,
     };
 
@@ -202,6 +252,8 @@ mod tests {
             mounts: 2,
             listen_url: "http://radio-listen.city.svc:8000".to_owned(),
             source_url: None,
+            fill: Fill::Low,
+            tape: "10Gi".to_owned(),
         }
     }
 
@@ -258,6 +310,60 @@ mod tests {
                 (Some(2), Some("http://radio-listen.city.svc:8000"))
             );
         }
+    }
+
+    #[test]
+    fn a_tape_that_fills_up_is_told_beside_being_ready() {
+        let mut station: Station = yaml(FULL_STATION);
+        let told = |station: &Station, fill| {
+            let mut seen = observed(Rollout::Complete, Rollout::Complete);
+            seen.fill = fill;
+            let status = summarize(station, Ok(&seen), NOW);
+            assert_kstatus(&status.conditions, 4);
+            assert_eq!(report(&seen).state, State::Ready);
+            let filling = find(&status.conditions, TAPE_FILLING);
+            (filling.map(|filling| filling.reason.clone()), status)
+        };
+        assert_eq!(told(&station, Fill::Low).0, None);
+        let half = told(&station, Fill::Half);
+        assert_eq!(half.0.as_deref(), Some(reason::HALF_FULL));
+        station.status = Some(half.1);
+        let high = told(&station, Fill::High);
+        assert_eq!(high.0.as_deref(), Some(reason::NEARLY_FULL));
+
+        // On the way up there is an Event, on the way down there is none.
+        let events = |old: &StationStatus, new: &StationStatus| {
+            let event = events::filling(&old.conditions, &new.conditions, TAPE_FILLING, "TapeFilling");
+            event.and_then(|event| event.note)
+        };
+        let before = station.status.clone().unwrap();
+        let note = events(&before, &high.1).unwrap();
+        assert!(note.starts_with("80 % of the tape (10Gi) is taken"), "{note}");
+        assert_eq!(events(&high.1, &before), None);
+        assert_eq!(events(&high.1, &high.1), None);
+        assert_eq!(events(&before, &told(&station, Fill::Low).1), None);
+    }
+
+    #[test]
+    fn how_full_a_tape_is_matters_to_recordings_only_and_is_not_forgotten() {
+        let full = || {
+            let mut seen = observed(Rollout::Complete, Rollout::Complete);
+            seen.fill = Fill::High;
+            summarize::<Station>(&yaml(FULL_STATION), Ok(&seen), NOW)
+        };
+        let with = |recordings: &[&str], said: Option<Fill>, before: Option<&StationStatus>| {
+            let recordings = recordings.iter().map(|recording| yaml(recording)).collect();
+            let mut station = valid_station_with(FULL_STATION, &[], recordings);
+            station.fill = said;
+            fill(&station, before)
+        };
+        let needed = [sample::PLAIN];
+        assert_eq!(with(&[], Some(Fill::High), None), Fill::Low);
+        assert_eq!(with(&needed, Some(Fill::High), None), Fill::High);
+        assert_eq!(with(&needed, Some(Fill::Low), Some(&full())), Fill::Low);
+        // The operator has just been started, and the ingest has not answered yet.
+        assert_eq!(with(&needed, None, Some(&full())), Fill::High);
+        assert_eq!(with(&needed, None, None), Fill::Low);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Step 2: from what people wrote to what can be built without fail. No IO.
 
-use ingest::config::{Feed, Format};
+use ingest::{
+    api::Fill,
+    config::{Feed, Format, Named},
+};
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use radio_crds::{Mount, Station, mount::Codec, station::DEFAULT_TAPE_SIZE};
+use radio_crds::{Mount, Recording, Station, mount::Codec, quantity, station::DEFAULT_TAPE_SIZE};
 
 use super::{credentials::Credentials, fetch::Fetched, roll::Roll};
 use crate::{
@@ -77,6 +81,8 @@ pub struct ValidStation {
     pub roll: Roll,
     /// Number of Mounts that name this Station.
     pub mounts: usize,
+    /// How full the tape is, if it ever said.
+    pub fill: Option<Fill>,
 }
 
 /// A stream on the origin and the relays.
@@ -101,6 +107,8 @@ pub struct Ingest {
     pub through: Vec<String>,
     /// What the origin takes from them.
     pub feeds: Vec<Feed>,
+    /// The Recordings that need its tapes.
+    pub recordings: Vec<Named>,
 }
 
 /// An input. Without a password it is there all the same: whoever is connected stays, nobody else gets in.
@@ -162,24 +170,12 @@ fn tape(station: &Station) -> Result<Tape, InvalidText> {
         field: "spec.ingest.tape.size".to_owned(),
         rule: "must be a whole number of Mi, Gi or Ti, such as 10Gi".to_owned(),
     };
-    let (number, unit) = size
-        .split_at_checked(size.len().saturating_sub(2))
-        .ok_or_else(invalid)?;
-    let shift = match unit {
-        "Mi" => 20,
-        "Gi" => 30,
-        "Ti" => 40,
-        _ => return Err(invalid()),
-    };
-    let plain = number.len() <= 6 && number.bytes().all(|digit| digit.is_ascii_digit());
-    let number: u64 = number.parse().map_err(|_| invalid())?;
-    if !plain || number == 0 {
-        return Err(invalid());
-    }
+    let is_of_a_volume = !size.ends_with("Ki");
+    let bytes = quantity::bytes(size).filter(|_| is_of_a_volume);
     let class = wanted.and_then(|tape| tape.storage_class_name.as_deref());
     Ok(Tape {
         size: size.to_owned(),
-        bytes: number << shift,
+        bytes: bytes.ok_or_else(invalid)?,
         class: class
             .map(|class| ResourceName::parse("spec.ingest.tape.storageClassName", class))
             .transpose()?,
@@ -227,6 +223,9 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
     ingest
         .doors
         .sort_by(|a, b| a.input.path.as_str().cmp(b.input.path.as_str()));
+    ingest.recordings = fetched.recordings.iter().filter_map(named).collect();
+    // A Mount may go while what it sent is not archived yet.
+    ingest.wanted |= !ingest.recordings.is_empty();
     ValidStation {
         spec,
         credentials: fetched.credentials.clone(),
@@ -234,7 +233,33 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
         ingest,
         roll: fetched.roll.clone(),
         mounts: fetched.mounts.len(),
+        fill: fetched.fill,
     }
+}
+
+/// What of the tapes a Recording needs. One whose times cannot be read needs nothing that could be named.
+fn named(recording: &Recording) -> Option<Named> {
+    let spec = &recording.spec;
+    let status = recording.status.as_ref();
+    let longest = SignedDuration::from_secs(spec.max_length_seconds()?.into());
+    let limit = spec.window.from.saturating_add(longest).unwrap_or(Timestamp::MAX);
+    let limit = spec.window.until.map_or(limit, |until| until.min(limit));
+    // The status tells whole seconds.
+    let ended = status.filter(|status| status.over.is_some()).and_then(|status| {
+        status
+            .ended_at
+            .as_ref()?
+            .0
+            .saturating_add(SignedDuration::from_secs(1))
+            .ok()
+    });
+    Some(Named {
+        name: recording.name_any(),
+        mount: spec.mount.clone(),
+        input: spec.input.clone(),
+        from: spec.window.from,
+        until: Some(ended.map_or(limit, |ended| ended.min(limit))),
+    })
 }
 
 /// Adds what a Mount is heard at and sent to.
@@ -455,6 +480,8 @@ mod tests {
             mounts,
             secrets: Secrets::new(),
             roll: Roll::Idle,
+            recordings: Vec::new(),
+            fill: None,
         };
         validate(spec, &fetched)
     }

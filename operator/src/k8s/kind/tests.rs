@@ -210,6 +210,7 @@ async fn who_came_and_who_was_refused_are_told_once() {
             ingest::api::RefusalReason::Unauthorized,
             at,
         )],
+        fill: ingest::api::Fill::default(),
     };
     context.sources.answered(&key, &answer);
     let mut mount: Mount = yaml(FULL_MOUNT);

@@ -47,6 +47,7 @@ pub fn config(station: &ValidStation) -> Secret {
         readers: readers(station),
         // The file system and the indexes need the rest.
         tape_cap_bytes: station.spec.tape.bytes / 10 * 9,
+        recordings: station.ingest.recordings.clone(),
     };
     // A struct of strings and numbers always serializes.
     let json = serde_json::to_vec(&ingest).unwrap_or_default();
@@ -88,6 +89,13 @@ fn readers(station: &ValidStation) -> Vec<Reader> {
     }
     let played = ingest.played.iter();
     readers.extend(played.map(|mount| reader(readers::playout(mount), Some(vec![mount.clone()]))));
+    let recordings = ingest.recordings.iter();
+    readers.extend(recordings.map(|recording| {
+        reader(
+            readers::recording(&recording.name),
+            Some(vec![recording.mount.clone()]),
+        )
+    }));
     readers
 }
 

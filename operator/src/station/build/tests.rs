@@ -1,17 +1,19 @@
 use insta::{assert_snapshot, assert_yaml_snapshot};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{Resource, ResourceExt};
+use radio_crds::{Recording, RecordingStatus, recording::Over};
 
 use super::*;
 use crate::{
     k8s::meta::Owner,
+    recording::sample,
     station::{
         readers::digest,
         roll::{Connected, Roll},
     },
     testing::{
         FULL_MOUNT, FULL_STATION, PASSTHROUGH_MOUNT, PLAIN_MOUNT, PLAIN_STATION, SECRET, WILDCARD_MOUNT,
-        valid_station, value, yaml,
+        valid_station, valid_station_with, value, yaml,
     },
 };
 
@@ -214,6 +216,32 @@ fn every_child_is_owned_and_labelled() {
         assert_eq!(labels["radio.moafunk.de/station"], "radio");
         assert!(meta.namespace.as_deref() == Some("city") && meta.annotations.is_none());
     }
+}
+
+#[test]
+fn recordings_are_named_and_may_read() {
+    let mut station = valid_station(FULL_STATION, &[]);
+    assert!(!station.ingest.wanted);
+    let over = RecordingStatus {
+        over: Some(Over::Idle),
+        ended_at: Some(Time("2026-11-21T15:00:00Z".parse().unwrap())),
+        ..RecordingStatus::default()
+    };
+    let mut stored: Recording = yaml(&sample::PLAIN.replace("live-", "over-"));
+    stored.status = Some(over);
+    station = valid_station_with(
+        FULL_STATION,
+        &[],
+        vec![yaml(sample::PLAIN), yaml(sample::FULL), stored],
+    );
+    // Their Mounts are gone, and what they sent is not archived yet.
+    assert!(station.ingest.wanted);
+    let told = json(&build(&station).ingest_config, "ingest.json");
+    assert_yaml_snapshot!((&told["recordings"], &told["readers"]));
+    assert_eq!(
+        value(&build(&station).ingest.spec.unwrap().template),
+        value(&full().ingest.spec.unwrap().template)
+    );
 }
 
 /// Mounts, passwords and what listeners read are reloaded by the agents: a pod must not be replaced for them.

@@ -1,0 +1,319 @@
+//! Which Recordings a Mount has to get: one for everything that was on air and is in none. No IO, no clock.
+//!
+//! `recorder::course` says what is one Recording, to the recorder too, so that what the one leaves the other takes up.
+
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
+
+use ingest::api::Session;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use radio_crds::{
+    MAX_RECORDING_NAME_LENGTH, MOUNT_LABEL, Mount, Recording, RecordingSpec, STATION_LABEL, Station,
+    mount::{Recorded, RecordingMode},
+    quantity,
+    recording::{DEFAULT_IDLE_END, DEFAULT_MAX_LENGTH, Over, Phase, Window},
+    station::Storage,
+};
+use recorder::course::{Reach, Rule, Span, beginnings, spans};
+use sha2::{Digest, Sha256};
+
+use crate::k8s::meta::{MANAGED_BY, MANAGED_BY_LABEL};
+
+/// The longest title the API takes.
+const LONGEST_TITLE: usize = 200;
+/// Hexadecimal digits that tell shortened names apart.
+const HASH: usize = 6;
+
+/// Whether anything of a Mount is recorded, and where to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Archive<'a> {
+    /// There.
+    In(&'a Storage),
+    /// The Station has no storage.
+    NoStorage,
+    /// The Mount is not to be recorded.
+    NotWanted,
+}
+
+impl<'a> Archive<'a> {
+    /// What Mount and Station ask for.
+    #[must_use]
+    pub fn of(mount: &Mount, station: &'a Station) -> Self {
+        match (mount.recording_mode(), station.storage()) {
+            (RecordingMode::Never, _) => Self::NotWanted,
+            (RecordingMode::Always, Some(storage)) => Self::In(storage),
+            (RecordingMode::Always, None) => Self::NoStorage,
+        }
+    }
+}
+
+/// The Recordings to be made, when these are there and the tape has these sessions.
+#[must_use]
+pub fn appoint(
+    mount: &Mount,
+    station: &Station,
+    sessions: &[Session],
+    there: &[Recording],
+    now: Timestamp,
+) -> Vec<Recording> {
+    let Archive::In(storage) = Archive::of(mount, station) else {
+        return Vec::new();
+    };
+    let name = mount.name_any();
+    let mut sessions: Vec<&Session> = sessions.iter().filter(|session| session.mount == name).collect();
+    sessions.sort_by(|a, b| a.id.cmp(&b.id));
+    let inputs: BTreeSet<Option<&str>> = if each_input_is_a_stream(mount) {
+        sessions
+            .iter()
+            .map(|session| Some(session.input.as_str()))
+            .collect()
+    } else {
+        BTreeSet::from([None])
+    };
+    let wanted = |input| {
+        let missing = missing(mount, input, &sessions, there, now);
+        missing
+            .into_iter()
+            .map(move |from| recording(mount, station, storage, input, from))
+    };
+    inputs.into_iter().flat_map(wanted).collect()
+}
+
+/// Sources of a `*` are heard at once, each for itself.
+fn each_input_is_a_stream(mount: &Mount) -> bool {
+    mount.spec.passthrough.is_some() && mount.spec.path.contains('*')
+}
+
+/// Where Recordings of all inputs, or of this one, have to begin.
+fn missing(
+    mount: &Mount,
+    input: Option<&str>,
+    sessions: &[&Session],
+    there: &[Recording],
+    now: Timestamp,
+) -> Vec<Timestamp> {
+    let name = mount.name_any();
+    let known: Vec<(&Session, Vec<Span>)> = sessions
+        .iter()
+        .filter(|session| input.is_none_or(|input| input == session.input))
+        .map(|session| (*session, spans(session)))
+        .collect();
+    let on_tape: Vec<Span> = known.iter().flat_map(|(_, spans)| spans.clone()).collect();
+    let there: Vec<Reach> = there
+        .iter()
+        .filter(|recording| recording.spec.mount == name)
+        .filter(|recording| recording.spec.input.is_none() || recording.spec.input.as_deref() == input)
+        .filter_map(|recording| reach(recording, &on_tape))
+        .collect();
+    // The ingest's clock may be ahead of ours; what it tells of has happened.
+    let now = on_tape.iter().map(|span| span.from).fold(now, Timestamp::max);
+    let (idle_end, longest) = limits(mount);
+    let rule = |from: Timestamp| Rule {
+        mount: name.clone(),
+        input: input.map(str::to_owned),
+        from,
+        until: None,
+        idle_end,
+        limit: from.saturating_add(longest).unwrap_or(Timestamp::MAX),
+    };
+    beginnings(&on_tape, &there, idle_end, longest, now)
+        .into_iter()
+        .filter(|from| {
+            let reach = rule(*from).reach(&on_tape, &[]);
+            let own = name_of(&name, input, *from);
+            known
+                .iter()
+                .any(|(session, spans)| is_left(session, spans, &reach, *from, &own))
+        })
+        .collect()
+}
+
+/// How far a Recording that is there goes.
+fn reach(recording: &Recording, on_tape: &[Span]) -> Option<Reach> {
+    let spec = &recording.spec;
+    let status = recording.status.as_ref();
+    let over = status.and_then(|status| status.over);
+    let ended = status
+        .and_then(|status| status.ended_at.as_ref())
+        .map_or(spec.window.from, |ended| ended.0);
+    let longest = SignedDuration::from_secs(spec.max_length_seconds()?.into());
+    let limit = spec.window.from.saturating_add(longest).unwrap_or(Timestamp::MAX);
+    let rule = Rule {
+        mount: spec.mount.clone(),
+        input: spec.input.clone(),
+        from: spec.window.from,
+        until: spec.window.until,
+        idle_end: match over {
+            // Its recorder has left: whoever comes now is not in it, however soon.
+            Some(Over::Idle) => SignedDuration::ZERO,
+            _ => SignedDuration::from_secs(spec.idle_end_seconds()?.into()),
+        },
+        limit: spec.window.until.map_or(limit, |until| until.min(limit)),
+    };
+    let members: Vec<Span> = status
+        .into_iter()
+        .flat_map(|status| &status.sessions)
+        .map(|session| Span {
+            from: session.from,
+            // Without an end it was lost with its ingest, and given up.
+            to: session.to.or(over.map(|_| ended)),
+        })
+        .collect();
+    Some(rule.reach(on_tape, &members))
+}
+
+/// Whether anything of a session is worth a Recording from there on: it is on air, or nobody has it. A Recording that had
+/// it and was deleted afterwards is not made again.
+fn is_left(session: &Session, spans: &[Span], reach: &Reach, from: Timestamp, own: &str) -> bool {
+    spans.iter().enumerate().any(|(number, span)| {
+        let is_first = number == 0 && span.from >= from;
+        let is_stored = if is_first {
+            !session.acked_by.is_empty()
+        } else {
+            // What was acked may be the part before, which another Recording has.
+            session.acked_by.iter().any(|name| name == own)
+        };
+        reach.has(span) && (span.to.is_none() || !is_stored)
+    })
+}
+
+/// The longest silence in a Recording, and its greatest length.
+fn limits(mount: &Mount) -> (SignedDuration, SignedDuration) {
+    let wanted = mount.spec.recording.as_ref();
+    let seconds = |own: Option<&String>, default: &str| {
+        let own = own.and_then(|own| quantity::seconds(own));
+        SignedDuration::from_secs(
+            own.or_else(|| quantity::seconds(default))
+                .unwrap_or_default()
+                .into(),
+        )
+    };
+    (
+        seconds(
+            wanted.and_then(|wanted| wanted.idle_end.as_ref()),
+            DEFAULT_IDLE_END,
+        ),
+        seconds(
+            wanted.and_then(|wanted| wanted.max_length.as_ref()),
+            DEFAULT_MAX_LENGTH,
+        ),
+    )
+}
+
+/// Nobody owns it: it outlives Mount and Station.
+fn recording(
+    mount: &Mount,
+    station: &Station,
+    storage: &Storage,
+    input: Option<&str>,
+    from: Timestamp,
+) -> Recording {
+    let Recorded {
+        mode: _,
+        max_length,
+        idle_end,
+        renditions,
+        min_coverage,
+    } = mount.spec.recording.clone().unwrap_or_default();
+    let spec = RecordingSpec {
+        station: station.name_any(),
+        mount: mount.name_any(),
+        input: input.map(str::to_owned),
+        title: title(mount, station, input),
+        window: Window { from, until: None },
+        idle_end,
+        max_length,
+        store: storage.s3.clone(),
+        spool_size: storage.spool_size.clone(),
+        renditions,
+        min_coverage,
+        edition: None,
+    };
+    let labels = [
+        (MANAGED_BY_LABEL, MANAGED_BY),
+        (STATION_LABEL, &spec.station),
+        (MOUNT_LABEL, &spec.mount),
+    ];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let mut recording = Recording::new(&name_of(&mount.name_any(), input, from), spec);
+    recording.metadata.namespace = mount.namespace();
+    recording.metadata.labels = Some(labels.into());
+    recording
+}
+
+fn title(mount: &Mount, station: &Station, input: Option<&str>) -> String {
+    let title = mount.spec.title.as_ref().unwrap_or(&station.spec.title);
+    input
+        .map(|input| format!("{title}, {input}"))
+        .filter(|title| title.chars().count() <= LONGEST_TITLE)
+        .unwrap_or_else(|| title.clone())
+}
+
+/// `<mount>-<when it began>`, the same whoever makes it: it cannot be made twice.
+fn name_of(mount: &str, input: Option<&str>, from: Timestamp) -> String {
+    let time = from.strftime("%Y%m%dt%H%M%Sz");
+    let longest = MAX_RECORDING_NAME_LENGTH - "-20261121t190000z".len();
+    if input.is_none() && mount.len() <= longest {
+        return format!("{mount}-{time}");
+    }
+    // Mount `a-b` with input `c` is not Mount `a` with input `b-c`, and `_` is in no name of an object.
+    let mut hash = String::new();
+    for byte in Sha256::digest(format!("{mount}/{}", input.unwrap_or_default())) {
+        // Writing into a String never fails.
+        let _ = write!(hash, "{byte:02x}");
+    }
+    let place: String = [Some(mount), input]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("-");
+    let place: String = place
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .take(longest - HASH - 1)
+        .collect();
+    let hash: String = hash.chars().take(HASH).collect();
+    format!("{}-{hash}-{time}", place.trim_end_matches('-'))
+}
+
+/// The Recordings of a Mount that go on.
+#[must_use]
+pub fn under_way(mount: &str, recordings: &[Recording]) -> Vec<String> {
+    let goes_on = |recording: &&Recording| {
+        let status = recording.status.as_ref();
+        let phase = status.and_then(|status| status.phase);
+        recording.spec.mount == mount
+            && recording.metadata.deletion_timestamp.is_none()
+            && status.and_then(|status| status.over).is_none()
+            && matches!(phase, None | Some(Phase::Waiting | Phase::OnAir))
+    };
+    recordings
+        .iter()
+        .filter(goes_on)
+        .map(ResourceExt::name_any)
+        .collect()
+}
+
+/// How long it is until one of them has its greatest length, and the next has to be made.
+#[must_use]
+pub fn until_rotation(mount: &str, recordings: &[Recording], now: Timestamp) -> Option<Duration> {
+    let left = recordings
+        .iter()
+        .filter(|recording| recording.spec.mount == mount && recording.spec.window.until.is_none())
+        .filter_map(|recording| {
+            let longest = SignedDuration::from_secs(recording.spec.max_length_seconds()?.into());
+            let limit = recording.spec.window.from.saturating_add(longest).ok()?;
+            Duration::try_from(limit.duration_since(now)).ok()
+        });
+    left.filter(|left| !left.is_zero()).min()
+}
+
+#[cfg(test)]
+#[path = "appoint_tests.rs"]
+mod tests;
