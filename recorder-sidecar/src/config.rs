@@ -25,6 +25,9 @@ pub struct Recording {
     pub station: String,
     /// The Mount.
     pub mount: String,
+    /// Only this input of it; absent: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
     /// What it is of, for people and players.
     pub title: String,
     /// From when to when.

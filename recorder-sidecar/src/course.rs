@@ -1,8 +1,13 @@
-//! The course of a Recording: which sessions belong to it, and when it is over. No IO.
+//! The course of a Recording: which times on air it is made of, and when it is over. No IO.
+//!
+//! Recorder and operator both ask here, so that what the one leaves to the next Recording the other makes a Recording for.
+//! A Recording is a chain: from its beginning it goes on as long as nobody is off air for longer than it may be idle. What
+//! comes after a longer silence belongs to the next one, however late anybody looks.
 
 use ingest::api::{Line, Session};
 use ingest::config::Routing;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Recording;
 use crate::manifest::{OverWhy, first_routing};
@@ -10,54 +15,39 @@ use crate::manifest::{OverWhy, first_routing};
 /// A session that neither grows nor ends has lost its ingest. The tape may come back: so long it is waited for.
 pub const LOST_INGEST: SignedDuration = SignedDuration::from_mins(30);
 
-/// How much the list of sessions tells of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Belongs {
-    /// All of it is outside.
-    No,
-    /// It was on air within the Recording's window.
-    Yes,
-    /// It is in rehearsal: its index tells whether it always was.
-    IfAired,
+/// One time on air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; absent: it is on air.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
 }
 
-/// Whether a session belongs to the Recording, by the list of sessions.
+impl Span {
+    fn lasts_beyond(&self, instant: Timestamp) -> bool {
+        self.to.is_none_or(|to| to > instant)
+    }
+}
+
+/// When a session was on air, by the list of sessions.
 #[must_use]
-pub fn belongs(recording: &Recording, session: &Session) -> Belongs {
-    let ended = session.ended.as_ref().map_or(Timestamp::MAX, |ended| ended.at);
-    let outside = session.mount != recording.mount
-        || session.started >= recording.limit()
-        || ended <= recording.window.from
+pub fn spans(session: &Session) -> Vec<Span> {
+    if session.ended.is_some() && session.bytes == 0 {
         // It never was more than a login.
-        || (session.ended.is_some() && session.bytes == 0);
-    match session.routing {
-        _ if outside => Belongs::No,
-        Routing::Live => Belongs::Yes,
-        Routing::Rehearsal => Belongs::IfAired,
+        return Vec::new();
     }
+    let whole = session.aired.as_ref().map(|aired| Span {
+        from: aired.first,
+        to: aired.last,
+    });
+    whole.into_iter().collect()
 }
 
-/// Whether it was on air within the window at any time, by its index.
+/// When a session was on air, by its index.
 #[must_use]
-pub fn was_on_air(recording: &Recording, session: &Session, lines: &[Line]) -> bool {
-    let ended = session.ended.as_ref().map_or(Timestamp::MAX, |ended| ended.at);
-    spans(session, lines)
-        .iter()
-        .any(|&(from, to)| from < recording.limit() && to.unwrap_or(ended) > recording.window.from)
-}
-
-/// When it last left the air; `None` if it is there, or was connected no longer than known.
-#[must_use]
-pub fn last_on_air(session: &Session, lines: &[Line]) -> Option<Timestamp> {
-    let ended = session.ended.as_ref().map(|ended| ended.at);
-    match spans(session, lines).last() {
-        Some(&(_, to)) => to.or(ended),
-        None => Some(session.started),
-    }
-}
-
-/// From when to when it was routed live.
-fn spans(session: &Session, lines: &[Line]) -> Vec<(Timestamp, Option<Timestamp>)> {
+pub fn spans_told(session: &Session, lines: &[Line]) -> Vec<Span> {
     let mut changes: Vec<_> = lines
         .iter()
         .filter_map(|line| match *line {
@@ -66,185 +56,222 @@ fn spans(session: &Session, lines: &[Line]) -> Vec<(Timestamp, Option<Timestamp>
         })
         .collect();
     changes.sort_by_key(|&(at, t, _)| (at, t));
-    let first = (first_routing(session, lines) == Routing::Live).then_some((session.started, None));
-    let mut spans: Vec<(Timestamp, Option<Timestamp>)> = first.into_iter().collect();
+    let first = (first_routing(session, lines) == Routing::Live).then_some(Span {
+        from: session.started,
+        to: None,
+    });
+    let mut spans: Vec<Span> = first.into_iter().collect();
     for (_, t, routing) in changes {
         match (routing, spans.last_mut()) {
-            (Routing::Live, Some((_, None))) => {}
-            (Routing::Live, _) => spans.push((t, None)),
-            (Routing::Rehearsal, Some((_, open @ None))) => *open = Some(t),
+            (Routing::Live, Some(Span { to: None, .. })) => {}
+            (Routing::Live, _) => spans.push(Span { from: t, to: None }),
+            (Routing::Rehearsal, Some(Span { to: open @ None, .. })) => *open = Some(t),
             (Routing::Rehearsal, _) => {}
         }
+    }
+    if let (Some(last), Some(ended)) = (spans.last_mut(), &session.ended) {
+        last.to.get_or_insert(ended.at);
     }
     spans
 }
 
-/// One belonging session, for [`over`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnAir {
-    /// It is connected, live, and grows.
-    Now,
-    /// It was until then.
-    Until(Timestamp),
+/// What makes times on air one Recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Where.
+    pub mount: String,
+    /// Only this input's; absent: all inputs'.
+    pub input: Option<String>,
+    /// Nothing before it belongs to it.
+    pub from: Timestamp,
+    /// With an end, everything until then belongs to it, whoever was silent how long.
+    pub until: Option<Timestamp>,
+    /// The longest silence that is none of the end.
+    pub idle_end: SignedDuration,
+    /// Nothing from here on belongs to it. See [`Recording::limit`].
+    pub limit: Timestamp,
 }
 
-/// Whether nothing more will belong to the Recording. `begun` is since when it was looked at.
-#[must_use]
-pub fn over(recording: &Recording, sessions: &[OnAir], begun: Timestamp, now: Timestamp) -> Option<OverWhy> {
-    if now >= recording.limit() {
-        let by_window = recording
-            .window
-            .until
-            .is_some_and(|until| until <= recording.limit());
-        return Some(if by_window {
+impl From<&Recording> for Rule {
+    fn from(recording: &Recording) -> Self {
+        Self {
+            mount: recording.mount.clone(),
+            input: recording.input.clone(),
+            from: recording.window.from,
+            until: recording.window.until,
+            idle_end: SignedDuration::from_secs(i64::from(recording.idle_end_seconds)),
+            limit: recording.limit(),
+        }
+    }
+}
+
+impl Rule {
+    /// Whether a session is of the Mount, and of the input if there is one.
+    #[must_use]
+    pub fn is_of(&self, session: &Session) -> bool {
+        session.mount == self.mount && self.input.as_ref().is_none_or(|input| *input == session.input)
+    }
+
+    /// How far the chain goes, of everything that is known of the Mount: what the tape has, and what spool, bucket and
+    /// status remember. `members` are in it whatever the rule would say: something of them is stored already.
+    #[must_use]
+    pub fn reach(&self, known: &[Span], members: &[Span]) -> Reach {
+        let mut reach = Reach {
+            rule: self.clone(),
+            last: Last::Never,
+        };
+        for member in members {
+            reach.take(member);
+        }
+        let mut known = known.to_vec();
+        known.sort_unstable();
+        for span in &known {
+            if reach.has(span) {
+                reach.take(span);
+            }
+        }
+        reach
+    }
+}
+
+/// When somebody was last on air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Last {
+    /// Nobody ever was.
+    Never,
+    /// Until then.
+    Until(Timestamp),
+    /// Somebody is.
+    Now,
+}
+
+/// How far a Recording goes, as far as this is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    rule: Rule,
+    last: Last,
+}
+
+impl Reach {
+    /// When somebody of the Recording was last on air.
+    #[must_use]
+    pub fn last(&self) -> Last {
+        self.last
+    }
+
+    /// Whether a time on air belongs to the Recording, in whole or in part.
+    #[must_use]
+    pub fn has(&self, span: &Span) -> bool {
+        let Rule { from, limit, .. } = self.rule;
+        let is_within = span.from < limit && span.lasts_beyond(from);
+        is_within && (self.rule.until.is_some() || self.goes_on_at(span.from))
+    }
+
+    /// Whether any of a session's times on air does.
+    #[must_use]
+    pub fn has_any(&self, spans: &[Span]) -> bool {
+        spans.iter().any(|span| self.has(span))
+    }
+
+    fn goes_on_at(&self, instant: Timestamp) -> bool {
+        let last = match self.last {
+            Last::Now => return true,
+            Last::Until(last) => last.max(self.rule.from),
+            Last::Never => self.rule.from,
+        };
+        instant.duration_since(last) <= self.rule.idle_end
+    }
+
+    fn take(&mut self, span: &Span) {
+        let last = span.to.map_or(Last::Now, Last::Until);
+        self.last = self.last.max(last);
+    }
+
+    /// Whether nothing more will belong to the Recording, and why. `begun` is since when it is looked at: with nobody ever
+    /// on air, it waits for the one it was made for.
+    #[must_use]
+    pub fn over(&self, begun: Timestamp, now: Timestamp) -> Option<OverWhy> {
+        let Rule { until, limit, .. } = self.rule;
+        let silent_since = match self.last {
+            Last::Now => None,
+            Last::Until(last) => Some(last),
+            Last::Never => Some(begun.max(self.rule.from)),
+        };
+        let idle = silent_since
+            .filter(|_| until.is_none())
+            .and_then(|since| since.saturating_add(self.rule.idle_end).ok())
+            .filter(|end| *end <= now && *end < limit);
+        if idle.is_some() {
+            return Some(OverWhy::Idle);
+        }
+        let by_window = until.is_some_and(|until| until <= limit);
+        (now >= limit).then_some(if by_window {
             OverWhy::Until
         } else {
             OverWhy::MaxLength
-        });
+        })
     }
-    if recording.window.until.is_some() || sessions.contains(&OnAir::Now) {
-        return None;
+
+    /// What comes at or after this is not wanted, once it is over for this reason.
+    #[must_use]
+    pub fn end(&self, why: OverWhy) -> Timestamp {
+        match (why, self.last) {
+            (OverWhy::Idle, Last::Until(last)) => last.min(self.rule.limit),
+            (OverWhy::Idle, Last::Never) => self.rule.from,
+            _ => self.rule.limit,
+        }
     }
-    let last = sessions.iter().filter_map(|on_air| match on_air {
-        OnAir::Until(t) => Some(*t),
-        OnAir::Now => None,
-    });
-    // With nobody ever on air it waits for the one it was made for.
-    let last = last.max().unwrap_or(begun);
-    let idle = SignedDuration::from_secs(i64::from(recording.idle_end_seconds));
-    (now.duration_since(last) >= idle).then_some(OverWhy::Idle)
+}
+
+/// More than these are not made at once.
+const MOST: usize = 64;
+
+/// Where Recordings have to begin so that everything on air is in one, when these are there already: a show's first instant
+/// on air, or where the one before has reached its greatest length. `known` are all times on air that the tape has of one
+/// Mount, or of one input where each is recorded on its own.
+#[must_use]
+pub fn beginnings(
+    known: &[Span],
+    there: &[Reach],
+    idle_end: SignedDuration,
+    longest: SignedDuration,
+    now: Timestamp,
+) -> Vec<Timestamp> {
+    let mut known = known.to_vec();
+    known.sort_unstable();
+    let mut there = there.to_vec();
+    let mut missing = Vec::new();
+    for span in &known {
+        let mut at = span.from;
+        while at <= now && missing.len() < MOST {
+            let covering = there
+                .iter()
+                .filter(|reach| reach.has(span) && reach.rule.from <= at && at < reach.rule.limit);
+            if let Some(limit) = covering.map(|reach| reach.rule.limit).max() {
+                if !span.lasts_beyond(limit) {
+                    break;
+                }
+                at = limit;
+                continue;
+            }
+            let rule = Rule {
+                mount: String::new(),
+                input: None,
+                from: at,
+                until: None,
+                idle_end,
+                limit: at.saturating_add(longest).unwrap_or(Timestamp::MAX),
+            };
+            missing.push(at);
+            there.push(rule.reach(&known, &[]));
+            if longest <= SignedDuration::ZERO {
+                break;
+            }
+        }
+    }
+    missing
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Window;
-    use ingest::api::{Container, Ended};
-    use ingest::config::TapeAccess;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(10_000 + second).unwrap()
-    }
-
-    fn recording(until: Option<i64>) -> Recording {
-        let text = serde_json::json!({
-            "name": "r", "namespace": "n", "station": "s", "mount": "main", "title": "", "maxLengthSeconds": 600,
-            "window": { "from": at(100) }, "tape": { "addresses": [], "token": "" },
-            "store": { "endpoint": "http://s", "bucket": "b" },
-        });
-        let mut recording = Recording::parse(&serde_json::to_vec(&text).unwrap()).unwrap();
-        recording.tape = TapeAccess {
-            addresses: Vec::new(),
-            token: String::new(),
-        };
-        recording.window = Window {
-            from: at(100),
-            until: until.map(at),
-        };
-        recording
-    }
-
-    fn session(from: i64, to: Option<i64>, routing: Routing) -> Session {
-        Session {
-            id: "s1".to_owned(),
-            mount: "main".to_owned(),
-            input: "studio".to_owned(),
-            path: "/live/studio".to_owned(),
-            priority: 0,
-            routing,
-            user: "source".to_owned(),
-            container: Container::Ogg,
-            codec: None,
-            title: None,
-            started: at(from),
-            bytes: 10,
-            kept_from: 0,
-            ended: to.map(|to| Ended {
-                at: at(to),
-                why: String::new(),
-            }),
-        }
-    }
-
-    fn route(second: i64, routing: Routing) -> Line {
-        Line::Routing {
-            at: u64::try_from(second).unwrap(),
-            t: at(second),
-            routing,
-        }
-    }
-
-    #[test]
-    fn sessions_within_the_window_belong() {
-        let table = [
-            (0, Some(100), Routing::Live, Belongs::No),
-            (0, Some(101), Routing::Live, Belongs::Yes),
-            (0, None, Routing::Live, Belongs::Yes),
-            (699, None, Routing::Live, Belongs::Yes),
-            (700, None, Routing::Live, Belongs::No),
-            (150, None, Routing::Rehearsal, Belongs::IfAired),
-        ];
-        for (from, to, routing, expected) in table {
-            assert_eq!(
-                belongs(&recording(None), &session(from, to, routing)),
-                expected,
-                "{from} {to:?}"
-            );
-        }
-        let mut other = session(150, None, Routing::Live);
-        other.mount = "other".to_owned();
-        assert_eq!(belongs(&recording(None), &other), Belongs::No);
-        let mut empty = session(150, Some(151), Routing::Live);
-        empty.bytes = 0;
-        assert_eq!(belongs(&recording(None), &empty), Belongs::No);
-    }
-
-    #[test]
-    fn a_rehearsal_that_was_on_air_is_known_by_its_index() {
-        use Routing::{Live, Rehearsal};
-        let table: [(&[Line], bool, Option<i64>); 4] = [
-            (&[], false, Some(10)),
-            (&[route(120, Live), route(130, Rehearsal)], true, Some(130)),
-            (&[route(20, Live), route(30, Rehearsal)], false, Some(30)),
-            // It was live from the start.
-            (&[route(101, Rehearsal)], true, Some(101)),
-        ];
-        for (lines, aired, last) in table {
-            let session = session(10, None, Rehearsal);
-            assert_eq!(was_on_air(&recording(None), &session, lines), aired, "{lines:?}");
-            assert_eq!(last_on_air(&session, lines), last.map(at), "{lines:?}");
-        }
-        let live = session(10, None, Live);
-        assert_eq!(last_on_air(&live, &[]), None);
-        assert_eq!(last_on_air(&session(10, Some(90), Live), &[]), Some(at(90)));
-    }
-
-    #[test]
-    fn it_is_over_when_nobody_can_come_back() {
-        use OnAir::{Now, Until};
-        let over_at = |until, sessions: &[OnAir], now| over(&recording(until), sessions, at(100), at(now));
-        let table = [
-            (None, vec![Now, Until(at(110))], 500, None),
-            (None, vec![Until(at(300)), Until(at(200))], 419, None),
-            (
-                None,
-                vec![Until(at(300)), Until(at(200))],
-                420,
-                Some(OverWhy::Idle),
-            ),
-            (None, vec![], 219, None),
-            (None, vec![], 220, Some(OverWhy::Idle)),
-            (None, vec![Now], 700, Some(OverWhy::MaxLength)),
-            (Some(400), vec![], 399, None),
-            (Some(400), vec![Now], 400, Some(OverWhy::Until)),
-            (Some(900), vec![Now], 700, Some(OverWhy::MaxLength)),
-        ];
-        for (until, sessions, now, expected) in table {
-            assert_eq!(
-                over_at(until, &sessions, now),
-                expected,
-                "{until:?} {sessions:?} {now}"
-            );
-        }
-    }
-}
+#[path = "course_tests.rs"]
+mod tests;

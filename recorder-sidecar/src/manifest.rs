@@ -3,6 +3,7 @@
 //! ```text
 //! <prefix>/segments/<session>/<from>-<to>.<ext>   bytes from..to of a session, as the source sent them
 //! <prefix>/manifest.json                          Manifest: what ship knows
+//! <prefix>/manifests/<life>.json                  the same, as one pod left it at its end; there are two if two were at work
 //! <prefix>/final-<version>/...                    what finalize makes
 //! ```
 
@@ -17,6 +18,10 @@ use crate::config::{Recording, Window};
 
 /// The key of [`Manifest`], below the Recording's prefix.
 pub const MANIFEST_KEY: &str = "manifest.json";
+/// Everything below it is a [`Manifest`] that nobody writes again.
+pub const MANIFESTS: &str = "manifests/";
+/// No manifest is larger: a month without an end would have this many bytes.
+pub const LARGEST_MANIFEST: u64 = 64 << 20;
 /// Everything below it is a [`Segment`].
 pub const SEGMENTS: &str = "segments/";
 
@@ -33,6 +38,22 @@ pub struct Manifest {
     pub over: Option<Over>,
     /// The oldest first.
     pub sessions: Vec<Taped>,
+    /// Sessions that never were on air, beside those that were: why nobody was heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rehearsals: Vec<Rehearsal>,
+}
+
+/// A session that never was on air. Nothing of it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsal {
+    /// Its id.
+    pub session: String,
+    /// From when it was connected.
+    pub from: Timestamp,
+    /// Until when; absent: longer than is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
 }
 
 /// The Recording, without its keys and tokens.
@@ -70,7 +91,7 @@ impl From<&Recording> for About {
 }
 
 /// How a Recording ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Over {
     /// When it was found to be over.
@@ -399,6 +420,8 @@ mod tests {
             bytes: 0,
             kept_from: 0,
             ended: None,
+            aired: None,
+            acked_by: Vec::new(),
         }
     }
 

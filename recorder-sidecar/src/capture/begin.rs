@@ -4,7 +4,6 @@ use ingest::api::{Line, Session};
 use jiff::Timestamp;
 
 use crate::config::Recording;
-use crate::course::was_on_air;
 use crate::manifest::Range;
 use crate::spool::About;
 
@@ -12,7 +11,6 @@ use crate::spool::About;
 #[derive(Debug)]
 pub(super) struct Begin {
     from: Timestamp,
-    routings: Vec<Line>,
     link: Option<Range>,
     cut: Option<Place>,
     /// The last cut that came before `from`.
@@ -29,7 +27,6 @@ impl Begin {
     pub fn of(recording: &Recording) -> Self {
         Self {
             from: recording.window.from,
-            routings: Vec::new(),
             link: None,
             cut: None,
             start: None,
@@ -56,22 +53,18 @@ impl Begin {
             Line::Clock { at, t } if t <= self.from && self.cut.is_some_and(|cut| cut.at <= at) => {
                 self.start = self.cut;
             }
-            Line::Routing { .. } => self.routings.push(line),
             _ => {}
         }
     }
 
-    /// What of the session is wanted; `None` if it never was on air in time.
-    pub fn about(self, recording: &Recording, session: &Session) -> Option<About> {
-        if !was_on_air(recording, session, &self.routings) {
-            return None;
-        }
+    /// What of the session is wanted.
+    pub fn about(self, session: &Session) -> About {
         let start = self.start.filter(|_| session.started < self.from);
-        Some(About {
+        About {
             session: session.clone(),
             start: start.map_or(0, |start| start.at),
             headers: start.and_then(|start| start.headers),
-        })
+        }
     }
 }
 
@@ -94,14 +87,14 @@ mod tests {
         Recording::parse(&serde_json::to_vec(&text).unwrap()).unwrap()
     }
 
-    fn session(routing: Routing) -> Session {
+    fn session() -> Session {
         Session {
             id: "s1".to_owned(),
             mount: "main".to_owned(),
             input: "studio".to_owned(),
             path: "/live/studio".to_owned(),
             priority: 0,
-            routing,
+            routing: Routing::Live,
             user: "source".to_owned(),
             container: Container::Ogg,
             codec: None,
@@ -110,6 +103,8 @@ mod tests {
             bytes: 10,
             kept_from: 0,
             ended: None,
+            aired: None,
+            acked_by: Vec::new(),
         }
     }
 
@@ -140,17 +135,16 @@ mod tests {
         lines
     }
 
-    fn begin(from: i64, session: &Session, lines: Vec<Line>) -> Option<(u64, Option<(u64, u64)>)> {
-        let recording = recording(from);
-        let mut begin = Begin::of(&recording);
-        for line in lines {
+    fn begin(from: i64) -> (u64, Option<(u64, u64)>) {
+        let mut begin = Begin::of(&recording(from));
+        for line in lines() {
             begin.take(line);
         }
-        let about = begin.about(&recording, session)?;
-        Some((
+        let about = begin.about(&session());
+        (
             about.start,
             about.headers.map(|headers| (headers.from, headers.to)),
-        ))
+        )
     }
 
     #[test]
@@ -167,25 +161,7 @@ mod tests {
             (99, (5_000, Some((3_000, 3_100)))),
         ];
         for (from, expected) in table {
-            assert_eq!(
-                begin(from, &session(Routing::Live), lines()),
-                Some(expected),
-                "from {from}"
-            );
+            assert_eq!(begin(from), expected, "from {from}");
         }
-    }
-
-    #[test]
-    fn a_rehearsal_begins_only_if_it_was_on_air() {
-        let route = |second, routing| Line::Routing {
-            at: 0,
-            t: at(second),
-            routing,
-        };
-        let rehearsal = session(Routing::Rehearsal);
-        assert_eq!(begin(4, &rehearsal, lines()), None);
-        let mut aired = lines();
-        aired.extend([route(6, Routing::Live), route(8, Routing::Rehearsal)]);
-        assert_eq!(begin(4, &rehearsal, aired), Some((1_000, Some((0, 100)))));
     }
 }

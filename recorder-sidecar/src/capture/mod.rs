@@ -7,14 +7,13 @@ mod pull;
 mod report;
 mod room;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
-use ingest::api::Session;
 use ingest::reader::{OnTape, on_tape};
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpListener;
@@ -22,12 +21,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::Recording;
-use crate::course::{Belongs, belongs};
+use crate::course::{Rule, Span, spans};
 use crate::ending::Ending;
 use crate::settings;
 use crate::spool::{self, Local};
 
-use pull::{Outcome, Pull};
+use pull::Pull;
 use room::Room;
 
 /// How capture is run.
@@ -125,7 +124,8 @@ impl Capture {
                 shared: shared.clone(),
                 pulls: JoinSet::new(),
                 running: HashSet::new(),
-                done: HashMap::new(),
+                done: HashSet::new(),
+                heard: self.heard(),
             };
             let mut list: Vec<OnTape> = Vec::new();
             loop {
@@ -139,7 +139,7 @@ impl Capture {
                     }
                     Some(now) = tapes.next() => list = now,
                     Some(ended) = round.pulls.join_next() => match ended {
-                        Ok((session, outcome)) => round.ended(session, outcome),
+                        Ok(session) => round.ended(session),
                         Err(failure) => {
                             tracing::error!(%failure, "the capture of a session broke off; all begin again where they are");
                             break;
@@ -152,6 +152,14 @@ impl Capture {
             // What breaks at once must not keep the processor busy.
             tokio::time::sleep(pull::FIRST_PAUSE).await;
         }
+    }
+
+    fn heard(&self) -> Option<BTreeMap<String, Vec<Span>>> {
+        let heard = spool::on_air(&self.spool);
+        if let Err(failure) = &heard {
+            tracing::warn!(%failure, "what the spool has cannot be known; more may be captured than is needed");
+        }
+        heard.ok()
     }
 
     fn spool_failed(&self, cause: io::Error) -> Error {
@@ -167,23 +175,28 @@ struct Round {
     spool: PathBuf,
     recording: Arc<Recording>,
     shared: Shared,
-    pulls: JoinSet<(String, Outcome)>,
+    pulls: JoinSet<String>,
     running: HashSet<String>,
-    /// With the session as it was when it had not been on air, which may change.
-    done: HashMap<String, Option<Session>>,
+    done: HashSet<String>,
+    /// When sessions were on air, of those too that the tape has forgotten; `None` if the spool does not tell.
+    heard: Option<BTreeMap<String, Vec<Span>>>,
 }
 
 impl Round {
     fn start_missing(&mut self, list: &[OnTape]) {
+        let rule = Rule::from(&*self.recording);
+        let list: Vec<_> = list.iter().filter(|tape| rule.is_of(&tape.session)).collect();
+        if let Some(heard) = &mut self.heard {
+            heard.extend(
+                list.iter()
+                    .map(|tape| (tape.session.id.clone(), spans(&tape.session))),
+            );
+        }
+        let reach = self.rule(rule).reach(&self.known(), &[]);
         for tape in list {
             let id = &tape.session.id;
-            let belongs = belongs(&self.recording, &tape.session);
-            let settled = self.done.get(id).is_some_and(|as_it_was| {
-                as_it_was
-                    .as_ref()
-                    .is_none_or(|session| same_course(session, &tape.session))
-            });
-            if belongs == Belongs::No || settled || !self.running.insert(id.clone()) {
+            let is_wanted = reach.has_any(&spans(&tape.session));
+            if !is_wanted || self.done.contains(id) || !self.running.insert(id.clone()) {
                 continue;
             }
             let pull = Pull {
@@ -191,25 +204,32 @@ impl Round {
                 recording: Arc::clone(&self.recording),
                 tape: tape.clone(),
                 shared: self.shared.clone(),
-                only_if_aired: belongs == Belongs::IfAired,
             };
             self.pulls.spawn(pull.run());
         }
     }
 
-    fn ended(&mut self, session: String, outcome: Outcome) {
-        self.running.remove(&session);
-        let as_it_was = match outcome {
-            Outcome::Whole => None,
-            Outcome::NeverAired(session) => Some(*session),
-        };
-        self.done.insert(session, as_it_was);
+    /// As long as nobody could look into the bucket, whatever is in the window may be a link of the chain. ship takes only
+    /// what is.
+    fn rule(&self, rule: Rule) -> Rule {
+        let all_is_known = self.heard.is_some() && spool::remembered(&self.spool).is_some();
+        Rule {
+            until: rule.until.or_else(|| (!all_is_known).then_some(rule.limit)),
+            ..rule
+        }
     }
-}
 
-/// Nothing happened that could have brought it on air.
-fn same_course(a: &Session, b: &Session) -> bool {
-    a.routing == b.routing && a.ended == b.ended
+    fn known(&self) -> Vec<Span> {
+        let heard = self.heard.iter().flat_map(BTreeMap::values).flatten();
+        let mut known: Vec<_> = heard.copied().collect();
+        known.extend(spool::remembered(&self.spool).unwrap_or_default());
+        known
+    }
+
+    fn ended(&mut self, session: String) {
+        self.running.remove(&session);
+        self.done.insert(session);
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use ingest::api::Session;
 use ingest::reader::{Desk, Error, OnTape};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -26,21 +25,12 @@ const UNKNOWN: Duration = Duration::from_secs(30);
 /// Stream headers with the largest of cover pictures.
 const MOST_HEADERS: u64 = 4 << 20;
 
-/// How it ended.
-pub(super) enum Outcome {
-    /// Everything there is, is in the spool.
-    Whole,
-    /// It was in rehearsal all the time, as far as this is known now.
-    NeverAired(Box<Session>),
-}
-
 /// What it takes to follow a session.
 pub(super) struct Pull {
     pub spool: PathBuf,
     pub recording: Arc<Recording>,
     pub tape: OnTape,
     pub shared: Shared,
-    pub only_if_aired: bool,
 }
 
 /// Why something is tried again.
@@ -60,13 +50,12 @@ impl Trouble {
 
 impl Pull {
     /// Returns when nothing more will come, and never because of a failure.
-    pub async fn run(self) -> (String, Outcome) {
+    pub async fn run(self) -> String {
         let id = self.tape.session.id.clone();
         let mut again = Again::of(&id);
         let local = loop {
             match self.begin().await {
-                Ok(Some(local)) => break Arc::new(local),
-                Ok(None) => return (id, Outcome::NeverAired(Box::new(self.tape.session))),
+                Ok(local) => break Arc::new(local),
                 Err(failure) => again.after(&failure).await,
             }
         };
@@ -87,21 +76,20 @@ impl Pull {
             );
             locked(&self.shared.followed).remove(&id);
         }
-        (id, Outcome::Whole)
+        id
     }
 
     fn desk(&self) -> &Desk {
         &self.tape.desk
     }
 
-    /// The session's place in the spool; `None` if it never was on air.
-    async fn begin(&self) -> Result<Option<Local>, Trouble> {
+    /// The session's place in the spool.
+    async fn begin(&self) -> Result<Local, Trouble> {
         let session = &self.tape.session;
         if spool::has(&self.spool, &session.id) {
-            return Ok(Some(Local::resume(&self.spool, &session.id)?));
+            return Ok(Local::resume(&self.spool, &session.id)?);
         }
-        let from_the_start = session.started >= self.recording.window.from && !self.only_if_aired;
-        let about = if from_the_start {
+        let about = if session.started >= self.recording.window.from {
             About {
                 session: session.clone(),
                 start: 0,
@@ -113,10 +101,7 @@ impl Pull {
             while let Some(line) = lines.next().await? {
                 begin.take(line);
             }
-            match begin.about(&self.recording, session) {
-                Some(about) => about,
-                None => return Ok(None),
-            }
+            begin.about(session)
         };
         let (about, headers) = self.with_headers(about).await?;
         tracing::info!(
@@ -125,7 +110,7 @@ impl Pull {
             from = about.start,
             "a session is captured"
         );
-        Ok(Some(Local::create(&self.spool, &about, &headers)?))
+        Ok(Local::create(&self.spool, &about, &headers)?)
     }
 
     /// Without them what follows can't be decoded until the source sends the next ones, but it is the source's all the same.

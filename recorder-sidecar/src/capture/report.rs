@@ -10,27 +10,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
 use tokio::net::TcpListener;
 
 use super::{Shared, locked};
-
-/// Body of `GET /v1/state`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct State {
-    spool_bytes: u64,
-    spool_cap_bytes: u64,
-    /// Those that may still grow.
-    sessions: Vec<Progress>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Progress {
-    id: String,
-    /// Bytes of the tape that are in the spool.
-    captured: u64,
-}
+use crate::report::{CaptureState, Captured};
 
 pub(super) async fn serve(listener: TcpListener, shared: &Shared) -> io::Result<()> {
     let mut registry = Registry::default();
@@ -47,17 +30,19 @@ pub(super) async fn serve(listener: TcpListener, shared: &Shared) -> io::Result<
     axum::serve(listener, routes).await
 }
 
-fn state(shared: &Shared) -> State {
-    State {
+fn state(shared: &Shared) -> CaptureState {
+    CaptureState {
         spool_bytes: shared.room.used(),
         spool_cap_bytes: shared.room.cap(),
+        spool_fill: shared.room.fill(),
+        waits_for_room: shared.room.is_full(),
         sessions: progress(shared),
     }
 }
 
-fn progress(shared: &Shared) -> Vec<Progress> {
+fn progress(shared: &Shared) -> Vec<Captured> {
     let followed = locked(&shared.followed);
-    let progress = followed.iter().map(|(id, local)| Progress {
+    let progress = followed.iter().map(|(id, local)| Captured {
         id: id.clone(),
         captured: local.tape_end(),
     });

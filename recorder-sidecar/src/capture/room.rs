@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ingest::api::Fill;
+
 const BLOCK: u64 = 512;
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -59,6 +61,15 @@ impl Room {
         }
     }
 
+    /// How full it is, for the operator.
+    pub fn fill(&self) -> Fill {
+        match self.told.load(Ordering::Relaxed) {
+            0 => Fill::Low,
+            50 => Fill::Half,
+            _ => Fill::High,
+        }
+    }
+
     /// Looks how much ship has freed.
     pub fn measure(&self) -> io::Result<()> {
         let mut blocks = 0;
@@ -80,8 +91,9 @@ impl Room {
     }
 
     fn tell(&self, used: u64) {
-        let level = level(used, self.cap);
-        let before = self.told.swap(level, Ordering::Relaxed);
+        let before = self.told.load(Ordering::Relaxed);
+        let level = level(used, self.cap, before);
+        self.told.store(level, Ordering::Relaxed);
         let cap = self.cap;
         match level {
             100 if before < 100 => {
@@ -100,13 +112,14 @@ impl Room {
     }
 }
 
-/// The highest of 0, 50, 80 and 100 percent that is reached.
-fn level(used: u64, cap: u64) -> u8 {
+/// Percent that a level is left below where it is reached.
+const STICKS: u8 = 5;
+
+/// The highest of 0, 50, 80 and 100 percent that is reached, or that was and is not left yet.
+fn level(used: u64, cap: u64, before: u8) -> u8 {
     let reached = |percent: u8| u128::from(used) * 100 >= u128::from(cap) * u128::from(percent);
-    [100, 80, 50]
-        .into_iter()
-        .find(|&percent| reached(percent))
-        .unwrap_or(0)
+    let holds = |&level: &u8| reached(level) || level <= before && reached(level - STICKS);
+    [100, 80, 50].into_iter().find(holds).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -126,7 +139,11 @@ mod tests {
             (u64::MAX, 100),
         ];
         for (used, expected) in table {
-            assert_eq!(level(used, 1_000), expected, "{used}");
+            assert_eq!(level(used, 1_000, 0), expected, "{used}");
+        }
+        let back = [(999, 100), (949, 80), (750, 80), (749, 50), (450, 50), (449, 0)];
+        for (used, expected) in back {
+            assert_eq!(level(used, 1_000, 100), expected, "{used}");
         }
     }
 

@@ -29,6 +29,8 @@ pub fn taped(id: &str, priority: u16) -> Taped {
             bytes: 0,
             kept_from: 0,
             ended: None,
+            aired: None,
+            acked_by: Vec::new(),
         },
         start: 0,
         headers: None,
@@ -68,5 +70,6 @@ pub fn manifest(from: i64, until: Option<i64>, why: OverWhy, sessions: Vec<Taped
         written: at(0),
         over: Some(Over { at: at(0), why }),
         sessions,
+        rehearsals: Vec::new(),
     }
 }

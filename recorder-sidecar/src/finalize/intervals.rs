@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::join::holes;
 use super::published::{Gap, GapKind, LostBytes};
-use crate::manifest::{Manifest, OverWhy, Range, Taped};
+use crate::manifest::{Manifest, Range, Rehearsal, Taped};
 
 /// A Recording, as it was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +48,8 @@ struct Stay {
 
 impl Stay {
     fn of(session: usize, taped: &Taped) -> Option<Self> {
-        let clock = taped.clock();
-        let end = end(taped);
-        let from = if taped.start == 0 {
-            taped.session.started
-        } else {
-            clock.when(taped.start)?
-        };
-        let to = last_byte(taped, end)?;
+        let from = taped.session.started;
+        let to = last_byte(taped, end(taped))?;
         (from < to).then(|| Self {
             session,
             priority: taped.session.priority,
@@ -150,19 +144,25 @@ enum Heard {
 }
 
 /// Who is heard at an instant: of those that are live the first in priority, of equals who came first.
-fn heard(stays: &[Stay], at: Timestamp) -> Heard {
+fn heard(stays: &[Stay], rehearsals: &[Rehearsal], at: Timestamp) -> Heard {
     let live = stays.iter().enumerate().filter(|(_, stay)| stay.is_live(at));
     if let Some((index, _)) = live.min_by_key(|(index, stay)| (stay.priority, stay.from, *index)) {
         return Heard::Stay(index);
     }
-    if stays.iter().any(|stay| stay.is_connected(at)) {
+    let rehearses = |rehearsal: &Rehearsal| rehearsal.from <= at && rehearsal.to.is_none_or(|to| at < to);
+    if stays.iter().any(|stay| stay.is_connected(at)) || rehearsals.iter().any(rehearses) {
         return Heard::Nobody(GapKind::Rehearsal);
     }
     Heard::Nobody(GapKind::NoSource)
 }
 
 /// What was heard from then to then.
-fn timeline(stays: &[Stay], from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp, Heard)> {
+fn timeline(
+    stays: &[Stay],
+    rehearsals: &[Rehearsal],
+    from: Timestamp,
+    to: Timestamp,
+) -> Vec<(Timestamp, Timestamp, Heard)> {
     let edges_of = |stay: &Stay| {
         let live = stay.live.iter().flat_map(|&(from, to)| [from, to]);
         [stay.from, stay.to].into_iter().chain(live).collect::<Vec<_>>()
@@ -171,6 +171,11 @@ fn timeline(stays: &[Stay], from: Timestamp, to: Timestamp) -> Vec<(Timestamp, T
     let mut edges: Vec<_> = stays
         .iter()
         .flat_map(edges_of)
+        .chain(
+            rehearsals
+                .iter()
+                .flat_map(|rehearsal| [Some(rehearsal.from), rehearsal.to].into_iter().flatten()),
+        )
         .filter(within)
         .chain([from, to])
         .collect();
@@ -179,7 +184,7 @@ fn timeline(stays: &[Stay], from: Timestamp, to: Timestamp) -> Vec<(Timestamp, T
     let mut timeline: Vec<(Timestamp, Timestamp, Heard)> = Vec::new();
     for pair in edges.windows(2) {
         let &[from, to] = pair else { continue };
-        let heard = heard(stays, from);
+        let heard = heard(stays, rehearsals, from);
         match timeline.last_mut() {
             Some((_, until, before)) if *before == heard => *until = to,
             _ => timeline.push((from, to, heard)),
@@ -199,13 +204,17 @@ pub fn on_air(manifest: &Manifest) -> OnAir {
         .filter_map(|(index, taped)| Stay::of(index, taped))
         .collect();
     let last = stays.iter().map(|stay| stay.to).max().unwrap_or(window.from);
-    let limit = match manifest.over.as_ref().map(|over| over.why) {
-        // It goes on to the cut where the next Recording begins.
-        Some(OverWhy::MaxLength) => last,
-        _ if window.until.is_some() => manifest.recording.limit,
-        _ => last.min(manifest.recording.limit),
+    // The next Recording begins at the limit, with the very byte where this one ends: see `offset`.
+    let limit = match window.until {
+        Some(_) => manifest.recording.limit,
+        None => last.min(manifest.recording.limit),
     };
-    let mut timeline = timeline(&stays, window.from, limit.max(window.from));
+    let mut timeline = timeline(
+        &stays,
+        &manifest.rehearsals,
+        window.from,
+        limit.max(window.from),
+    );
     if window.until.is_none() {
         // What was not on air before the first and behind the last was not expected either.
         let is_heard = |(_, _, heard): &(_, _, Heard)| matches!(heard, Heard::Stay(_));

@@ -1,5 +1,6 @@
 use super::*;
 use crate::finalize::fixtures::{at, manifest, segment, taped};
+use crate::manifest::OverWhy;
 use ingest::api::Ended;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -252,4 +253,55 @@ fn brute(manifest: &Manifest, instant: Timestamp) -> Result<usize, GapKind> {
     } else {
         GapKind::NoSource
     })
+}
+
+/// The next Recording begins with the very byte where this one ends, whatever lines and segments each has.
+#[test]
+fn recordings_in_turns_meet() {
+    let limit = at(500) + jiff::SignedDuration::from_millis(317);
+    let x = 500_317;
+    let mut first = session("a", 0, 0, 1_000, &[]);
+    let mut second = first.clone();
+    let mut backup = session("b", 1, 0, 1_000, &[]);
+    let thin = |taped: &mut Taped, every: u64| {
+        taped.lines.retain(|line| !matches!(line, Line::Clock { at, .. } if at % every != 0));
+        taped.lines.push(Line::Clock { at: x, t: limit });
+    };
+    thin(&mut first, 10_000);
+    thin(&mut second, 7_000);
+    thin(&mut backup, 10_000);
+    // Each is stored to a cut beyond, and from one before.
+    first.end = Some(504_000);
+    second.start = 494_000;
+    let mut one = manifest(0, None, OverWhy::MaxLength, vec![first, backup.clone()]);
+    one.recording.limit = limit;
+    let mut two = manifest(0, None, OverWhy::Idle, vec![second, backup]);
+    two.recording.window.from = limit;
+    let (one, two) = (on_air(&one), on_air(&two));
+    let last = one.pieces.last().unwrap();
+    let next = &two.pieces[0];
+    assert_eq!((last.session, last.bytes.to, last.to), (0, x, limit));
+    assert_eq!((next.session, next.bytes.from, next.from), (0, x, limit));
+    assert_eq!((one.gaps.len(), two.gaps.len()), (0, 0));
+}
+
+/// A DJ who comes with the credentials of the rehearsal between two times on air.
+#[test]
+fn a_rehearsal_of_its_own_is_told_from_nobody() {
+    let live = vec![session("a", 0, 0, 10, &[]), session("c", 0, 40, 50, &[])];
+    let mut manifest = manifest(0, None, OverWhy::Idle, live);
+    let rehearsal = |from, to: Option<i64>| Rehearsal {
+        session: format!("b{from}"),
+        from: at(from),
+        to: to.map(at),
+    };
+    manifest.rehearsals = vec![rehearsal(15, Some(20)), rehearsal(60, None)];
+    let pieces = [(0, 0, 10, 0, 10), (1, 40, 50, 0, 10)];
+    use GapKind::NoSource;
+    let gaps = [
+        (NoSource, 10, 15),
+        (GapKind::Rehearsal, 15, 20),
+        (NoSource, 20, 40),
+    ];
+    all_told("reconnecting", &manifest, &pieces, &gaps);
 }

@@ -13,31 +13,33 @@ mod ogg;
 mod parameters;
 mod probe;
 mod publish;
-pub mod published;
 mod rendition;
 mod upload;
 mod verify;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
+
+pub use crate::published;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::Recording;
-use crate::ending::Ending;
-use crate::manifest::{MANIFEST_KEY, Manifest};
+use crate::ending::{self, Ending};
+use crate::manifest::{LARGEST_MANIFEST, MANIFEST_KEY, MANIFESTS, Manifest};
+use crate::merge;
+use crate::report::{Published, Report};
 use crate::settings;
 use crate::store::{self, Store, hex};
 
 use published::{FINAL, Final, Versions, folder};
 
-/// Days of segments and lines are far below.
-const LARGEST_MANIFEST: u64 = 64 << 20;
 
 /// How finalize is run.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,6 +53,9 @@ pub struct Finalize {
     /// A directory with room for twice the Recording.
     #[arg(long)]
     pub scratch: PathBuf,
+    /// Where its last words go, if that file is there.
+    #[arg(long, default_value = ending::MESSAGE)]
+    pub report: PathBuf,
 }
 
 /// How verify is run.
@@ -62,6 +67,9 @@ pub struct Verify {
     /// The directory where the store's keys are mounted.
     #[arg(long)]
     pub credentials: PathBuf,
+    /// Where its last words go, if that file is there.
+    #[arg(long, default_value = ending::MESSAGE)]
+    pub report: PathBuf,
 }
 
 /// Why a Recording is not published, or not verified.
@@ -101,6 +109,9 @@ pub enum Error {
     /// What came back is not what was stored.
     #[error("{0}; the next attempt stores it again")]
     Damaged(verify::Error),
+    /// ffmpeg or ffprobe, whatever they were given.
+    #[error("{0}")]
+    Program(String),
     /// The process cannot be asked to end.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
@@ -113,6 +124,7 @@ impl From<verify::Error> for Error {
     fn from(failure: verify::Error) -> Self {
         match failure {
             verify::Error::Store(failure) => Self::Store(failure),
+            verify::Error::Program(words) => Self::Program(words),
             damaged @ verify::Error::Damaged { .. } => Self::Damaged(damaged),
         }
     }
@@ -121,6 +133,12 @@ impl From<verify::Error> for Error {
 impl Finalize {
     /// Returns well when the Recording is published and verified.
     pub async fn run(self) -> Result<(), Error> {
+        let outcome = self.published().await;
+        ending::report(&self.report, &outcome);
+        outcome.map(drop)
+    }
+
+    async fn published(&self) -> Result<Report, Error> {
         let mut ending = Ending::new().map_err(Error::Signals)?;
         let settings = settings::follow(&self.mounted)?;
         let recording = Arc::clone(&settings.borrow());
@@ -131,7 +149,7 @@ impl Finalize {
         }
     }
 
-    async fn finalize(&self, store: &Store, recording: &Recording) -> Result<(), Error> {
+    async fn finalize(&self, store: &Store, recording: &Recording) -> Result<Report, Error> {
         let manifest = read_manifest(store).await?;
         if manifest.over.is_none() {
             return Err(Error::NotOver);
@@ -142,17 +160,25 @@ impl Finalize {
             && (published.is_beyond_doubt() || published.manifest_sha256 == sum)
         {
             tracing::info!(version = published.version, "this is published already");
-            return publish::clear(store, recording, &manifest, &published).await;
+            publish::clear(store, recording, &manifest, &published).await?;
+            return Ok(Report::Published(Published::from(&published)));
         }
         let made = make::make(store, &manifest, &self.scratch).await?;
         let published = publish::publish(store, recording, &manifest, sum, made, versions.next()).await?;
-        publish::clear(store, recording, &manifest, &published).await
+        publish::clear(store, recording, &manifest, &published).await?;
+        Ok(Report::Published(Published::from(&published)))
     }
 }
 
 impl Verify {
     /// Returns well when all objects of the newest version are in the store as they should be.
     pub async fn run(self) -> Result<(), Error> {
+        let outcome = self.published().await;
+        ending::report(&self.report, &outcome);
+        outcome.map(drop)
+    }
+
+    async fn published(&self) -> Result<Report, Error> {
         let mut ending = Ending::new().map_err(Error::Signals)?;
         let settings = settings::follow(&self.mounted)?;
         let recording = Arc::clone(&settings.borrow());
@@ -163,30 +189,46 @@ impl Verify {
         }
     }
 
-    async fn verify(store: &Store) -> Result<(), Error> {
-        let published = latest(store, versions(store).await?)
-            .await?
-            .ok_or(Error::NotPublished)?;
+    async fn verify(store: &Store) -> Result<Report, Error> {
+        let mut published = newest(store).await?.ok_or(Error::NotPublished)?;
+        let mut doubts = Vec::new();
         for object in published.objects.iter().chain(&published.renditions) {
-            let doubts = verify::verify(store, object, None).await?;
+            let found = verify::verify(store, object, None).await?;
             tracing::info!(
                 key = object.key,
                 frames = object.frames,
-                ?doubts,
+                doubts = ?found,
                 "an object is as it was stored"
             );
+            doubts.extend(found.into_iter().filter(|doubt| !published.doubts.contains(doubt)));
         }
-        Ok(())
+        published.doubts.extend(doubts);
+        published.verified_at = Timestamp::now();
+        Ok(Report::Published(Published::from(&published)))
     }
 }
 
+/// What all pods that were at work have left.
 async fn read_manifest(store: &Store) -> Result<Manifest, Error> {
-    let text = store
-        .read(MANIFEST_KEY, LARGEST_MANIFEST)
+    let mut all = one_manifest(store, MANIFEST_KEY)
         .await?
         .ok_or(Error::NoManifest)?;
-    serde_json::from_slice(&text).map_err(|failure| Error::Unreadable {
-        key: MANIFEST_KEY.to_owned(),
+    let left: Vec<store::Object> = store.list(MANIFESTS).try_collect().await?;
+    for object in left {
+        if let Some(other) = one_manifest(store, &object.key).await? {
+            all = merge::manifests(all, other);
+        }
+    }
+    Ok(all)
+}
+
+async fn one_manifest(store: &Store, key: &str) -> Result<Option<Manifest>, Error> {
+    let Some(text) = store.read(key, LARGEST_MANIFEST).await? else {
+        return Ok(None);
+    };
+    let manifest = serde_json::from_slice(&text);
+    manifest.map(Some).map_err(|failure| Error::Unreadable {
+        key: key.to_owned(),
         words: failure.to_string(),
     })
 }
@@ -206,6 +248,11 @@ async fn versions(store: &Store) -> Result<Versions, store::Error> {
             Ok(versions)
         })
         .await
+}
+
+/// The newest version that is published.
+pub async fn newest(store: &Store) -> Result<Option<Final>, Error> {
+    latest(store, versions(store).await?).await
 }
 
 async fn latest(store: &Store, versions: Versions) -> Result<Option<Final>, Error> {

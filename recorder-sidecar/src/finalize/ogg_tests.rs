@@ -133,8 +133,7 @@ fn opus_links_with_equal_heads_become_one_stream() {
     assert_eq!(packets(pages[2..].iter().copied()), packets_of(&units));
     let granules: Vec<_> = pages[2..]
         .iter()
-        .map(|page| page.granule())
-        .filter(|granule| *granule != NO_GRANULE)
+        .filter_map(|page| page.granule())
         .collect();
     assert!(granules.is_sorted() && granules[0] > 0);
     // 20 ms each, as the encoder was told.
@@ -181,6 +180,33 @@ fn other_links_stay_a_chain_of_numbers_of_their_own() {
     }
 }
 
+/// An encoder that ran for a day before the session goes on counting; the object begins at its own beginning.
+#[test]
+fn a_clock_that_ran_before_does_not_make_it_longer() {
+    let day = 44_100 * 86_400;
+    let ran: Vec<u8> = pages(FLAC)
+        .into_iter()
+        .flat_map(|page| {
+            let place = Place {
+                flags: page.flags(),
+                granule: page.granule().map(|granule| granule + if granule > 0 { day } else { 0 }),
+                serial: page.serial(),
+                sequence: 0,
+            };
+            page.placed(place)
+        })
+        .collect();
+    let granules = |stream: &[u8]| pages(stream).iter().map(|page| page.granule()).collect::<Vec<_>>();
+    let (_, plain) = woven(&units(FLAC), &[]);
+    let (_, made) = woven(&units(&ran), &[]);
+    assert_eq!(granules(&made), granules(&plain));
+    // What begins in the middle begins at its own beginning too.
+    let units = units(FLAC);
+    let (_, half) = woven(&units[units.len() / 2..], &[]);
+    let last = |stream: &[u8]| granules(stream).into_iter().flatten().max().unwrap();
+    assert!(last(&half) < last(&plain), "{} {}", last(&half), last(&plain));
+}
+
 #[test]
 fn another_head_begins_another_stream() {
     let mut stereo = OPUS.to_vec();
@@ -189,7 +215,7 @@ fn another_head_begins_another_stream() {
     let page = 27 + 1 + usize::from(stereo[27]);
     let place = |page: Page| Place {
         flags: page.flags(),
-        granule: 0,
+        granule: Some(0),
         serial: page.serial(),
         sequence: 0,
     };

@@ -1,6 +1,7 @@
 //! What ffmpeg and ffprobe say and make. IO: their processes. They read what strangers sent, so they get no network, and not
 //! our environment.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -17,6 +18,8 @@ const SAMPLE_PATIENCE: Duration = Duration::from_mins(1);
 const PROBE_PATIENCE: Duration = Duration::from_mins(15);
 /// A transcoder that is slower than this, in seconds of a second of audio, hangs.
 const SLOWEST: u32 = 2;
+/// Of a program that is killed.
+const TRIES: u32 = 3;
 const LONGEST_WORDS: usize = 300;
 
 /// What ffprobe says of a file.
@@ -68,23 +71,43 @@ fn program(name: &str) -> Command {
     command
 }
 
-async fn ended(
-    what: &str,
-    patience: Duration,
-    output: impl Future<Output = std::io::Result<Output>>,
-) -> Result<Output, String> {
-    let output = timeout(patience, output)
-        .await
-        .map_err(|_| format!("{what} did not end within {patience:?}"))?;
-    let output = output.map_err(|failure| format!("{what} cannot be run: {failure}"))?;
-    if output.status.success() {
-        return Ok(output);
+/// Why there is nothing to be read in what a program said.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It ran, and does not like what it was given: a sentence.
+    #[error("{0}")]
+    Said(String),
+    /// It could not run to its end, which says nothing of what it was given: another attempt may.
+    #[error("{0}; the next attempt runs it again")]
+    Broken(String),
+}
+
+/// Runs a program to its end; one that was killed runs again.
+async fn ended<F>(what: &str, patience: Duration, mut run: impl FnMut() -> F) -> Result<Output, Error>
+where
+    F: Future<Output = std::io::Result<Output>>,
+{
+    let mut tries = 1;
+    loop {
+        let output = timeout(patience, run())
+            .await
+            .map_err(|_| Error::Broken(format!("{what} did not end within {patience:?}")))?;
+        let output = output.map_err(|failure| Error::Broken(format!("{what} cannot be run: {failure}")))?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        let words = format!(
+            "{what} ended with {}: {}",
+            output.status,
+            last_words(&output.stderr)
+        );
+        match output.status.signal() {
+            None => return Err(Error::Said(words)),
+            Some(_) if tries == TRIES => return Err(Error::Broken(words)),
+            Some(_) => tracing::warn!(words, "a program was killed; it is run again"),
+        }
+        tries += 1;
     }
-    Err(format!(
-        "{what} ended with {}: {}",
-        output.status,
-        last_words(&output.stderr)
-    ))
 }
 
 /// The end of what it said, on one line.
@@ -98,8 +121,8 @@ fn last_words(said: &[u8]) -> String {
     clean.chars().skip(skip).collect::<String>().trim().to_owned()
 }
 
-/// Counts a file's packets and reads its length; the error is a sentence.
-pub async fn probe(path: &Path, container: Container) -> Result<Probe, String> {
+/// Counts a file's packets and reads its length.
+pub async fn probe(path: &Path, container: Container) -> Result<Probe, Error> {
     let mut ffprobe = program("ffprobe");
     ffprobe.args([
         "-v",
@@ -118,10 +141,13 @@ pub async fn probe(path: &Path, container: Container) -> Result<Probe, String> {
             "json",
         ])
         .arg(path);
-    let output = ended("ffprobe", PROBE_PATIENCE, ffprobe.output()).await?;
+    let output = ended("ffprobe", PROBE_PATIENCE, || ffprobe.output()).await?;
     let told: Told = serde_json::from_slice(&output.stdout)
-        .map_err(|failure| format!("ffprobe answers no JSON: {failure}"))?;
-    let stream = told.streams.first().ok_or("ffprobe finds no audio")?;
+        .map_err(|failure| Error::Said(format!("ffprobe answers no JSON: {failure}")))?;
+    let stream = told
+        .streams
+        .first()
+        .ok_or_else(|| Error::Said("ffprobe finds no audio".to_owned()))?;
     Ok(Probe {
         packets: stream
             .nb_read_packets
@@ -132,8 +158,8 @@ pub async fn probe(path: &Path, container: Container) -> Result<Probe, String> {
     })
 }
 
-/// The loudest moment of a short stream, in dB below full scale; the error is a sentence.
-pub async fn peak(sample: &[u8], container: Container) -> Result<f64, String> {
+/// The loudest moment of a short stream, in dB below full scale.
+pub async fn peak(sample: &[u8], container: Container) -> Result<f64, Error> {
     let mut ffmpeg = program("ffmpeg");
     ffmpeg.stdin(Stdio::piped());
     ffmpeg.args([
@@ -146,29 +172,37 @@ pub async fn peak(sample: &[u8], container: Container) -> Result<f64, String> {
         "0:a:0",
     ]);
     ffmpeg.args(["-af", "volumedetect", "-f", "null", "-"]);
-    let mut child = ffmpeg
-        .spawn()
-        .map_err(|failure| format!("ffmpeg cannot be run: {failure}"))?;
-    let stdin = child.stdin.take();
-    let feed = async {
-        if let Some(mut stdin) = stdin {
-            // It may end before it has read all: then its own words tell why.
-            let _ = stdin.write_all(sample).await;
-        }
-    };
-    let both = async { futures::join!(feed, child.wait_with_output()).1 };
-    let output = ended("ffmpeg", SAMPLE_PATIENCE, both).await?;
+    let output = ended("ffmpeg", SAMPLE_PATIENCE, || fed(&mut ffmpeg, sample)).await?;
     let said = String::from_utf8_lossy(&output.stderr);
     let peak = said
         .split("max_volume:")
         .nth(1)
         .and_then(|rest| rest.split_whitespace().next());
     peak.and_then(|peak| peak.parse().ok())
-        .ok_or_else(|| "ffmpeg decodes nothing of it".to_owned())
+        .ok_or_else(|| Error::Said("ffmpeg decodes nothing of it".to_owned()))
 }
 
-/// Makes an MP3 of a file; the error is a sentence. The same file makes the same MP3.
-pub async fn to_mp3(path: &Path, container: Container, length: Duration, mp3: &Path) -> Result<(), String> {
+/// Runs with this on its standard input.
+fn fed<'a>(
+    program: &mut Command,
+    input: &'a [u8],
+) -> impl Future<Output = std::io::Result<Output>> + use<'a> {
+    let child = program.spawn();
+    async move {
+        let mut child = child?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // It may end before it has read all: then its own words tell why.
+                let _ = stdin.write_all(input).await;
+            }
+        };
+        futures::join!(feed, child.wait_with_output()).1
+    }
+}
+
+/// Makes an MP3 of a file. The same file makes the same MP3.
+pub async fn to_mp3(path: &Path, container: Container, length: Duration, mp3: &Path) -> Result<(), Error> {
     let mut ffmpeg = program("ffmpeg");
     ffmpeg
         .args(["-nostats", "-v", "error", "-y", "-f", demuxer(container), "-i"])
@@ -195,7 +229,37 @@ pub async fn to_mp3(path: &Path, container: Container, length: Duration, mp3: &P
             "mp3",
         ])
         .arg(mp3);
-    ended("ffmpeg", SAMPLE_PATIENCE + length * SLOWEST, ffmpeg.output())
+    ended("ffmpeg", SAMPLE_PATIENCE + length * SLOWEST, || ffmpeg.output())
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn run(script: &str) -> (Result<Output, Error>, u32) {
+        let mut runs = 0;
+        let ended = ended("sh", SAMPLE_PATIENCE, || {
+            runs += 1;
+            Command::new("sh").args(["-c", script]).output()
+        });
+        let ended = ended.await;
+        (ended, runs)
+    }
+
+    /// What kills a program, such as the kernel for want of memory, says nothing of the audio.
+    #[tokio::test]
+    async fn a_killed_program_runs_again_and_is_no_word_about_the_audio() {
+        let (ended, runs) = run("exit 0").await;
+        assert!(ended.is_ok() && runs == 1);
+        let (ended, runs) = run("echo bad >&2; exit 1").await;
+        assert!(matches!(ended, Err(Error::Said(words)) if words.ends_with("bad")) && runs == 1);
+        let (ended, runs) = run("kill -9 $$").await;
+        assert!(matches!(ended, Err(Error::Broken(_))) && runs == TRIES);
+        let folder = tempfile::tempdir().unwrap();
+        let once = folder.path().join("once");
+        let (ended, runs) = run(&format!("mkdir {} && kill -9 $$; exit 0", once.display())).await;
+        assert!(ended.is_ok() && runs == 2);
+    }
 }

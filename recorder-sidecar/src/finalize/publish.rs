@@ -11,6 +11,7 @@ use super::Error;
 use super::assemble::Made;
 use super::intervals::OnAir;
 use super::make::Making;
+use super::probe;
 use super::published::{Doubt, FINAL, Final, Gap, GapKind, Interval, Object, Title, folder};
 use super::rendition::rendition;
 use super::upload::{self, Cargo, upload};
@@ -94,10 +95,11 @@ async fn try_publish(
                     renditions.push(rendition.object);
                 }
                 Ok(None) => {}
-                Err(why) => doubts.push(Doubt::Rendition {
+                Err(probe::Error::Said(words)) => doubts.push(Doubt::Rendition {
                     key: work.object.key.clone(),
-                    words: why,
+                    words,
                 }),
+                Err(broken @ probe::Error::Broken(_)) => return Err(Error::Program(broken.to_string())),
             }
         }
     }

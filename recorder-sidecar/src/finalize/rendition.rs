@@ -17,8 +17,8 @@ use crate::store::hex;
 
 const PIECE: usize = 256 << 10;
 
-/// The MP3 of an object; `None` if it is one already. The error is a sentence.
-pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Result<Option<Work>, String> {
+/// The MP3 of an object; `None` if it is one already.
+pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Result<Option<Work>, probe::Error> {
     let container = verify::container_of(&work.object);
     if container == Container::Mp3 {
         return Ok(None);
@@ -28,12 +28,13 @@ pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Resul
     if !path.exists() {
         let unfinished = path.with_extension("unfinished");
         probe::to_mp3(&work.path, container, length, &unfinished).await?;
-        fs::rename(&unfinished, &path).map_err(|failure| failure.to_string())?;
+        fs::rename(&unfinished, &path).map_err(broken)?;
     }
-    let counted = Counted::of(&path, Container::Mp3).map_err(|failure| failure.to_string())?;
+    let counted = Counted::of(&path, Container::Mp3).map_err(broken)?;
     let seconds = counted.length.as_secs_f64();
     if seconds < work.object.seconds * LEAST_PERCENT / 100.0 {
-        return Err(format!("it plays {seconds:.1} s of {:.1} s", work.object.seconds));
+        let words = format!("it plays {seconds:.1} s of {:.1} s", work.object.seconds);
+        return Err(probe::Error::Said(words));
     }
     Ok(Some(Work {
         object: Object {
@@ -49,6 +50,10 @@ pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Resul
         },
         path,
     }))
+}
+
+fn broken(failure: io::Error) -> probe::Error {
+    probe::Error::Broken(format!("the scratch directory cannot be used: {failure}"))
 }
 
 /// What is in a file that somebody else made.

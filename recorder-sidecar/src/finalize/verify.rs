@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use ingest::api::Container;
 use ingest::framing::{Framer, Unit};
 use sha2::{Digest as _, Sha256};
@@ -13,7 +15,9 @@ use super::published::{Doubt, Object};
 use crate::store::{self, Store, hex};
 
 /// Places in an object that are listened to.
-const SAMPLES: u32 = 40;
+const SAMPLES: u32 = 20;
+/// Programs that listen at the same time.
+const LISTENERS: usize = 2;
 const SAMPLE: Duration = Duration::from_secs(4);
 /// Below this, in dB, a sample has no sound in it.
 const SOUND: f64 = -50.0;
@@ -30,6 +34,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A program that listens or counts.
+    #[error("{0}")]
+    Program(String),
     /// It is another one.
     #[error("the store has {key} damaged: {words}")]
     Damaged {
@@ -60,10 +67,22 @@ pub async fn verify(store: &Store, object: &Object, local: Option<&Path>) -> Res
     }
     let mut read = Read::new(container, object.seconds);
     let mut download = store.get(&object.key, 0).await?;
-    while let Some(bytes) = download.next().await? {
-        for sample in read.take(&bytes) {
-            read.hear(probe::peak(&sample, container).await);
-        }
+    // Listening takes longer than downloading, and need not wait for it.
+    let mut listening = FuturesUnordered::new();
+    loop {
+        let bytes = tokio::select! {
+            Some(heard) = listening.next() => {
+                read.hear(heard)?;
+                continue;
+            }
+            bytes = download.next(), if listening.len() < LISTENERS => bytes?,
+        };
+        let Some(bytes) = bytes else { break };
+        let samples = read.take(&bytes).into_iter();
+        listening.extend(samples.map(|sample| async move { probe::peak(&sample, container).await }));
+    }
+    while let Some(heard) = listening.next().await {
+        read.hear(heard)?;
     }
     if read.size != object.bytes {
         return Err(damaged(format!(
@@ -86,7 +105,11 @@ pub async fn verify(store: &Store, object: &Object, local: Option<&Path>) -> Res
     }
     let mut doubts = read.doubts(object);
     if let Some(local) = local {
-        doubts.extend(probed(object, container, probe::probe(local, container).await));
+        let probe = match probe::probe(local, container).await {
+            Err(probe::Error::Broken(words)) => return Err(Error::Program(words)),
+            told => told.map_err(|failure| failure.to_string()),
+        };
+        doubts.extend(probed(object, container, probe));
     }
     Ok(doubts)
 }
@@ -169,13 +192,15 @@ impl Read {
         whole.then(|| std::mem::take(&mut self.sample))
     }
 
-    fn hear(&mut self, peak: Result<f64, String>) {
+    fn hear(&mut self, peak: Result<f64, probe::Error>) -> Result<(), Error> {
         self.heard += 1;
         match peak {
             Ok(peak) if peak > SOUND => self.audible += 1,
             Ok(_) => {}
-            Err(words) => self.complaint = Some(words),
+            Err(probe::Error::Said(words)) => self.complaint = Some(words),
+            Err(probe::Error::Broken(words)) => return Err(Error::Program(words)),
         }
+        Ok(())
     }
 
     fn doubts(&self, object: &Object) -> Vec<Doubt> {

@@ -6,16 +6,32 @@ use futures::{StreamExt, TryStreamExt};
 use ingest::api::{Container, Session};
 use ingest::config::Routing;
 
+use super::words::stored;
 use crate::config::Recording;
-use crate::manifest::{MANIFEST_KEY, Manifest, SEGMENTS, Segment, Taped, extension, parse_segment_key};
+use crate::finalize;
+use crate::manifest::{
+    LARGEST_MANIFEST, MANIFEST_KEY, MANIFESTS, Manifest, SEGMENTS, Segment, Taped, extension, parse_segment_key,
+};
+use crate::merge;
+use crate::report::Stored;
 use crate::store::{Error, Head, Object, Store};
 
-/// A month without an end would have this many bytes.
-const LARGEST_MANIFEST: u64 = 64 << 20;
 const HEADS_AT_ONCE: usize = 4;
 
 /// Sessions of which the bucket has anything, by their ids.
 pub(super) type Adopted = BTreeMap<String, Taped>;
+
+/// What is stored, if a version of it is published that nothing speaks against: its segments may be gone, and whoever comes
+/// late must not make another manifest of what is left.
+pub(super) async fn published(store: &Store) -> Result<Option<Stored>, Error> {
+    match finalize::newest(store).await {
+        Ok(Some(published)) if published.is_beyond_doubt() => {}
+        Err(finalize::Error::Store(failure)) => return Err(failure),
+        _ => return Ok(None),
+    }
+    let manifest = manifest(store).await?;
+    Ok(manifest.and_then(|manifest| manifest.over.map(|over| stored(&manifest, over))))
+}
 
 /// Looks what is there. Waits as long as the store does not answer: nothing could be stored in the meantime.
 pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopted, Error> {
@@ -69,20 +85,30 @@ pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopte
     Ok(adopted)
 }
 
-/// A manifest that can't be read is made again of what is known otherwise.
+/// What all pods that were ever at work have written. A manifest that can't be read is made again of what is known otherwise.
 async fn manifest(store: &Store) -> Result<Option<Manifest>, Error> {
-    let Some(text) = store.read(MANIFEST_KEY, LARGEST_MANIFEST).await? else {
-        return Ok(None);
-    };
-    let manifest = serde_json::from_slice(&text);
-    if let Err(failure) = &manifest {
-        tracing::error!(
-            line = failure.line(),
-            column = failure.column(),
-            "the bucket's manifest is not one of this version"
-        );
+    let left: Vec<Object> = store.list(MANIFESTS).try_collect().await?;
+    let mut all: Option<Manifest> = None;
+    for key in left.iter().map(|object| object.key.as_str()).chain([MANIFEST_KEY]) {
+        let Some(text) = store.read(key, LARGEST_MANIFEST).await? else {
+            continue;
+        };
+        match serde_json::from_slice(&text) {
+            Ok(manifest) => {
+                all = Some(match all {
+                    Some(known) => merge::manifests(known, manifest),
+                    None => manifest,
+                });
+            }
+            Err(failure) => tracing::error!(
+                key,
+                line = failure.line(),
+                column = failure.column(),
+                "a manifest in the bucket is not one of this version"
+            ),
+        }
     }
-    Ok(manifest.ok())
+    Ok(all)
 }
 
 fn add(adopted: &mut Adopted, recording: &Recording, segment: Segment, head: Option<&Head>) {
@@ -120,6 +146,8 @@ fn unheard_of(recording: &Recording, id: &str, segment: &Segment, head: Option<&
             bytes: 0,
             kept_from: 0,
             ended: None,
+            aired: None,
+            acked_by: Vec::new(),
         },
         start: 0,
         headers: None,

@@ -1,6 +1,6 @@
 //! One session on its way to the bucket. Does no IO but for the spool's.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use ingest::api::{Line, Session};
@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{Known, Plan};
 use crate::config::Recording;
-use crate::course::{LOST_INGEST, OnAir, last_on_air};
+use crate::course::{LOST_INGEST, Span, spans, spans_told};
 use crate::manifest::{Range, Segment, Taped};
+use crate::merge;
 use crate::spool::Copy;
 
 /// What is known of a session, from the list, the spool, and the bucket.
@@ -28,6 +29,10 @@ pub(super) struct Cargo {
     pub done: u64,
     pub acked: u64,
     pub ack_under_way: bool,
+    /// It is the Recording's, as far as its course is known.
+    pub belongs: bool,
+    /// What comes at or after this is not wanted.
+    pub edge: Option<Timestamp>,
     first_listed: Option<Timestamp>,
     /// When its ingest last answered, asked because nothing came.
     ingest_seen: Option<Timestamp>,
@@ -50,6 +55,17 @@ impl Cargo {
         }
     }
 
+    /// Takes what another pod has written meanwhile.
+    pub fn merge(&mut self, mut taped: Taped) {
+        for segment in std::mem::take(&mut taped.segments) {
+            self.take(segment);
+        }
+        match &mut self.old {
+            Some(old) => merge::sessions(old, taped),
+            None => self.old = Some(taped),
+        }
+    }
+
     pub fn list(&mut self, tape: &OnTape) {
         self.listed = Some(tape.session.clone());
         self.desk = Some(tape.desk.clone());
@@ -68,32 +84,57 @@ impl Cargo {
             .or_else(|| self.old.as_ref().map(|old| &old.session))
     }
 
+    /// When it was on air. What has lost its ingest was until that was last noticed.
+    pub fn spans(&self, now: Timestamp) -> Vec<Span> {
+        let mut spans = self.spans_told();
+        if let Some(Span { to: open @ None, .. }) = spans.last_mut()
+            && self.has_lost_its_ingest(now)
+        {
+            *open = Some(self.heard_of(now));
+        }
+        spans
+    }
+
+    fn spans_told(&self) -> Vec<Span> {
+        let copied = |copy: &Copy| spans_told(copy.session(), copy.routings());
+        match (&self.copy, &self.listed, &self.old) {
+            (Some(copy), _, _) if copy.session().ended.is_some() => copied(copy),
+            (_, Some(listed), _) => spans(listed),
+            (Some(copy), None, _) => copied(copy),
+            (None, None, Some(old)) => spans_told(&old.session, &old.lines),
+            (None, None, None) => Vec::new(),
+        }
+    }
+
+    /// Those of which something is stored: whatever the tape has forgotten, they belong.
+    pub fn spans_stored(&self, now: Timestamp) -> Vec<Span> {
+        let Some(last) = self.stored.values().map(|segment| segment.t1).max() else {
+            return Vec::new();
+        };
+        let mut spans = self.spans(now);
+        spans.retain(|span| span.from <= last);
+        spans
+    }
+
     /// Nothing from here on is wanted, or will come.
-    fn end(&self, recording: &Recording, now: Timestamp) -> Option<u64> {
+    fn end(&self, now: Timestamp) -> Option<u64> {
         let Some(copy) = &self.copy else {
             return self.old.as_ref()?.end;
         };
-        let limit = recording.limit();
-        let first_after = || {
-            let known = copy.cuts().range(copy.start()..=copy.covered());
-            known
-                .copied()
-                .find(|&cut| copy.clock().when(cut).is_some_and(|t| t >= limit))
-        };
-        let cut = if now >= limit { first_after() } else { None };
+        let cut = self.edge.and_then(|edge| copy.cut_from(edge));
         let whole = copy.is_whole() || self.has_lost_its_ingest(now);
         // An ingest that crashed may have ended before what was copied of it.
         cut.or_else(|| whole.then(|| copy.have().max(self.done)))
     }
 
-    fn with_known<T>(&self, recording: &Recording, now: Timestamp, take: impl FnOnce(Known<'_>) -> T) -> T {
+    fn with_known<T>(&self, now: Timestamp, take: impl FnOnce(Known<'_>) -> T) -> T {
         let none = BTreeSet::new();
         let old = self.old.as_ref();
         let copy = self.copy.as_ref();
         take(Known {
             headers: copy.map_or_else(|| old.and_then(|old| old.headers), Copy::headers),
             start: copy.map_or_else(|| old.map_or(0, |old| old.start), Copy::start),
-            end: self.end(recording, now),
+            end: self.end(now),
             cuts: copy.map_or(&none, Copy::cuts),
             covered: copy.map_or(0, Copy::covered),
             lost: copy.map_or_else(|| old.map_or(&[][..], |old| &old.lost), Copy::lost),
@@ -103,18 +144,18 @@ impl Cargo {
     }
 
     /// What can be sent now.
-    pub fn plan(&mut self, recording: &Recording, now: Timestamp, most: usize) -> Vec<Range> {
+    pub fn plan(&mut self, now: Timestamp, most: usize) -> Vec<Range> {
         let most = most + self.under_way.len();
-        let Plan { mut missing, done } = self.with_known(recording, now, |known| known.plan(self.done, most));
+        let Plan { mut missing, done } = self.with_known(now, |known| known.plan(self.done, most));
         self.done = done;
         missing.retain(|range| !self.under_way.contains(&range.from));
         missing
     }
 
     /// Nothing of it is missing in the bucket, and nothing more will come.
-    pub fn is_complete(&self, recording: &Recording, now: Timestamp) -> bool {
+    pub fn is_complete(&self, now: Timestamp) -> bool {
         if self.copy.is_some() {
-            return self.end(recording, now).is_some_and(|end| self.done >= end);
+            return self.end(now).is_some_and(|end| self.done >= end);
         }
         match &self.listed {
             Some(listed) => {
@@ -123,21 +164,6 @@ impl Cargo {
             // Neither tape nor spool have any of it: what the bucket has is all there is.
             None => true,
         }
-    }
-
-    /// Whether it is on air, or when it last was; `None` if nothing is known of it.
-    pub fn on_air(&self, now: Timestamp) -> Option<OnAir> {
-        let session = self.session()?;
-        let routings = self.copy.as_ref().map_or(&[][..], Copy::routings);
-        if let Some(last) = last_on_air(session, routings) {
-            return Some(OnAir::Until(last));
-        }
-        let lost = self.has_lost_its_ingest(now);
-        Some(if lost {
-            OnAir::Until(self.heard_of(now))
-        } else {
-            OnAir::Now
-        })
     }
 
     /// When anything of it or of its ingest was last noticed.
@@ -180,11 +206,19 @@ impl Cargo {
     }
 
     /// A segment is in the bucket.
-    pub fn stored(&mut self, segment: Segment, recording: &Recording, now: Timestamp) -> io::Result<()> {
+    pub fn stored(&mut self, segment: Segment, now: Timestamp) -> io::Result<()> {
         self.under_way.remove(&segment.range.from);
-        self.stored.insert(segment.range.from, segment);
-        self.plan(recording, now, 0);
+        self.take(segment);
+        self.plan(now, 0);
         self.free()
+    }
+
+    /// It is in the bucket, whoever stored it. Of two that begin together the longer one counts.
+    fn take(&mut self, segment: Segment) {
+        let known = self.stored.get(&segment.range.from);
+        if known.is_none_or(|known| known.range.to < segment.range.to) {
+            self.stored.insert(segment.range.from, segment);
+        }
     }
 
     /// Lets the spool forget what the bucket has.
@@ -212,21 +246,29 @@ impl Cargo {
     }
 
     /// What neither tape nor bucket have.
-    pub fn lost(&self, recording: &Recording, now: Timestamp) -> Vec<Range> {
-        self.with_known(recording, now, |known| known.lost())
+    pub fn lost(&self, now: Timestamp) -> Vec<Range> {
+        self.with_known(now, |known| known.lost())
     }
 
     /// For the manifest.
     pub fn taped(&self, recording: &Recording, now: Timestamp) -> Option<Taped> {
         let session = self.session()?.clone();
-        let (headers, start, end, lost) = self.with_known(recording, now, |known| {
+        let (headers, start, end, lost) = self.with_known(now, |known| {
             (known.headers, known.start, known.end, known.lost())
         });
-        let lines = match (&self.copy, &self.old) {
-            (Some(copy), Some(old)) => merged(&old.lines, copy.lines()),
+        let mut lines = match (&self.copy, &self.old) {
+            // An earlier life may have known lines that the ingest has forgotten since.
+            (Some(copy), Some(old)) => merge::lines(copy.lines(), old.lines.clone()),
             (Some(copy), None) => copy.lines(),
             (None, old) => old.as_ref().map(|old| old.lines.clone()).unwrap_or_default(),
         };
+        // The Recordings before and behind it cut at the same byte, whatever lines each keeps.
+        if let Some(copy) = &self.copy {
+            lines.extend([recording.window.from, recording.limit()].into_iter().filter_map(|t| {
+                let at = copy.offset_of(t)?;
+                Some(Line::Clock { at, t })
+            }));
+        }
         Some(Taped {
             session,
             start,
@@ -239,18 +281,10 @@ impl Cargo {
     }
 }
 
-/// An earlier life may have known lines that the ingest has forgotten since.
-fn merged(old: &[Line], mut lines: Vec<Line>) -> Vec<Line> {
-    let text = |line: &Line| serde_json::to_string(line).unwrap_or_default();
-    let known: HashSet<String> = lines.iter().map(text).collect();
-    lines.extend(old.iter().filter(|line| !known.contains(&text(line))).cloned());
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingest::api::Container;
+    use ingest::api::{Aired, Container};
     use ingest::config::Routing;
 
     #[test]
@@ -270,6 +304,11 @@ mod tests {
             bytes: 5,
             kept_from: 0,
             ended: None,
+            aired: Some(Aired {
+                first: Timestamp::UNIX_EPOCH,
+                last: None,
+            }),
+            acked_by: Vec::new(),
         };
         let desk = Desk::new("localhost:1".to_owned(), String::new());
         let mut cargo = Cargo::default();
@@ -280,9 +319,10 @@ mod tests {
         assert!(cargo.silent_ingest(after(2)).is_some());
         assert!(cargo.silent_ingest(after(2)).is_none(), "it is being asked");
         cargo.probed(true, after(2));
-        assert_eq!(cargo.on_air(after(31)), Some(OnAir::Now));
+        let last = |cargo: &Cargo, now| cargo.spans(now).last().unwrap().to;
+        assert_eq!(last(&cargo, after(31)), None);
         assert!(cargo.silent_ingest(after(31)).is_some());
         cargo.probed(false, after(31));
-        assert_eq!(cargo.on_air(after(33)), Some(OnAir::Until(after(2))));
+        assert_eq!(last(&cargo, after(33)), Some(after(2)));
     }
 }

@@ -21,7 +21,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::Recording;
-use crate::ending::Ending;
+use crate::course::{Span, spans_told};
+use crate::ending::{self, Ending};
+use crate::manifest::MANIFEST_KEY;
+use crate::report::{self as last, Stored};
 use crate::settings;
 use crate::spool::{self, Notices};
 use crate::store::{self, Store};
@@ -44,6 +47,9 @@ pub struct Ship {
     /// For probes, scrapes and the operator.
     #[arg(long, default_value = "0.0.0.0:8002")]
     pub health: SocketAddr,
+    /// Where its last words go, if that file is there.
+    #[arg(long, default_value = ending::MESSAGE)]
+    pub report: PathBuf,
 }
 
 /// Why ship ended before the Recording was over and stored.
@@ -82,6 +88,12 @@ pub enum Error {
 impl Ship {
     /// Returns well only when the Recording is over and all of it is stored.
     pub async fn run(self) -> Result<(), Error> {
+        let outcome = self.stored().await.map(last::Report::Stored);
+        ending::report(&self.report, &outcome);
+        outcome.map(drop)
+    }
+
+    async fn stored(&self) -> Result<Stored, Error> {
         let mut ending = Ending::new().map_err(Error::Signals)?;
         let settings = settings::follow(&self.mounted)?;
         let store = Store::open(&settings.borrow(), &self.credentials);
@@ -105,7 +117,7 @@ impl Ship {
         settings: watch::Receiver<Arc<Recording>>,
         store: Store,
         report: Report,
-    ) -> Result<(), Error> {
+    ) -> Result<Stored, Error> {
         let spool_failed = |cause| Error::Spool {
             at: self.spool.clone(),
             cause,
@@ -113,8 +125,21 @@ impl Ship {
         let _held = spool::hold(&self.spool, "ship").map_err(spool_failed)?;
         let notices = Notices::of(&self.spool).map_err(spool_failed)?;
         let recording = Arc::clone(&settings.borrow());
+        if let Some(stored) = adopt::published(&store).await? {
+            tracing::info!("this Recording is published, and nothing speaks against it: nothing is left to be done");
+            return Ok(stored);
+        }
+        let written_by = store
+            .head(MANIFEST_KEY)
+            .await?
+            .and_then(|there| words::writer(&there));
         let adopted = adopt::adopt(&store, &recording).await?;
-        let voyage = Voyage::new(self.spool.clone(), store, report, adopted);
+        let remembered: Vec<Span> = adopted
+            .values()
+            .flat_map(|taped| spans_told(&taped.session, &taped.lines))
+            .collect();
+        spool::remember(&self.spool, &remembered).map_err(spool_failed)?;
+        let voyage = Voyage::new(self.spool.clone(), store, report, adopted, written_by);
         voyage.sail(settings, notices).await.map_err(spool_failed)
     }
 }

@@ -5,48 +5,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::routing::get;
 use axum::{Json, Router};
-use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::manifest::{OverWhy, Range};
-use crate::store::{Store, Trouble};
-
-/// Body of `GET /v1/state`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct State {
-    /// Nothing more will belong to it; what is left is stored and then ship ends.
-    pub over: Option<OverWhy>,
-    pub sessions: Vec<Progress>,
-    pub last_stored: Option<Timestamp>,
-    /// What is wrong with the store.
-    pub trouble: Option<Trouble>,
-}
-
-/// How far one session is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Progress {
-    pub id: String,
-    /// Everything below is in the bucket, or lost.
-    pub stored: u64,
-    pub bytes: u64,
-    pub lost: Vec<Range>,
-    pub complete: bool,
-}
+use crate::report::ShipState;
+use crate::store::Store;
 
 /// Shared with whoever asks.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     store: Store,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ShipState>>,
     pub stored: Counter,
 }
 
@@ -59,12 +33,12 @@ impl Report {
         }
     }
 
-    pub fn tell(&self, state: State) {
+    pub fn tell(&self, state: ShipState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    fn state(&self) -> State {
-        State {
+    fn state(&self) -> ShipState {
+        ShipState {
             trouble: self.store.trouble(),
             ..self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
         }

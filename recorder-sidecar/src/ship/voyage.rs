@@ -6,22 +6,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingest::api::{Line, Session};
-use ingest::reader::{self, Desk, OnTape};
+use ingest::api::Session;
+use ingest::reader::Desk;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::adopt::Adopted;
 use super::cargo::Cargo;
 use super::report::Report;
 use super::tapes::Tapes;
 use super::upload::{Parcel, upload};
-use super::words::Checkpoint;
+use super::words::{Checked, Checkpoint};
 use crate::config::Recording;
-use crate::course::{Belongs, LOST_INGEST, OnAir, belongs, over, was_on_air};
-use crate::manifest::{MANIFEST_KEY, OverWhy, Segment};
+use crate::course::{LOST_INGEST, Rule, Span, spans};
+use crate::manifest::{OverWhy, Rehearsal, Segment};
+use crate::report::Stored;
 use crate::spool::{self, Copy, Notices};
 use crate::store::{self, Store};
 
@@ -30,14 +31,12 @@ const AT_ONCE: usize = 4;
 const BYTES_AT_ONCE: u64 = 16 << 20;
 /// For what nobody gives notice of: time that passes, acks that failed.
 const ROUND: Duration = Duration::from_secs(5);
-/// The tape keeps what nobody acked; that is no harm, so an ingest that is gone is not waited for.
-const LAST_ACKS: Duration = Duration::from_secs(30);
 
 /// What was under way and is done.
 pub(super) enum Done {
     Stored(Box<(Session, Segment)>),
     Acked { session: String, to: Option<u64> },
-    Manifest(Result<u64, store::Error>),
+    Manifest(Box<Result<Checked, store::Error>>),
     Probed { session: String, answered: bool },
 }
 
@@ -51,10 +50,21 @@ pub(super) struct Voyage {
     bytes_under_way: u64,
     pub(super) last_stored: Option<Timestamp>,
     pub(super) manifest: Checkpoint,
+    /// Why nothing more will belong to the Recording, as far as its course is known.
+    pub(super) over: Option<OverWhy>,
+    /// Sessions of the Mount that were never on air, by their ids.
+    pub(super) rehearsals: BTreeMap<String, Rehearsal>,
 }
 
 impl Voyage {
-    pub fn new(spool: PathBuf, store: Store, report: Report, adopted: Adopted) -> Self {
+    /// `written_by`: who wrote the manifest that was adopted.
+    pub fn new(
+        spool: PathBuf,
+        store: Store,
+        report: Report,
+        adopted: Adopted,
+        written_by: Option<String>,
+    ) -> Self {
         Self {
             spool,
             store,
@@ -67,7 +77,9 @@ impl Voyage {
             begun: Timestamp::now(),
             bytes_under_way: 0,
             last_stored: None,
-            manifest: Checkpoint::default(),
+            manifest: Checkpoint::of_this_life(written_by),
+            over: None,
+            rehearsals: BTreeMap::new(),
         }
     }
 
@@ -76,21 +88,22 @@ impl Voyage {
         mut self,
         mut settings: watch::Receiver<Arc<Recording>>,
         mut notices: Notices,
-    ) -> io::Result<()> {
+    ) -> io::Result<Stored> {
         let mut recording = Arc::clone(&settings.borrow_and_update());
         let mut tapes = Tapes::of(&recording.tape);
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.open_new(&notices)?;
         loop {
-            self.load(&recording)?;
+            self.chart(&recording, &tapes);
+            self.load()?;
             tokio::select! {
                 any = notices.next() => {
                     any?;
                     self.open_new(&notices)?;
                     self.refresh()?;
                 }
-                () = tapes.next() => self.take_list(&recording, &tapes),
+                () = tapes.next() => self.take_list(&tapes),
                 Some(done) = self.tasks.join_next() => {
                     self.take(done.map_err(io::Error::other)?, &recording)?;
                 }
@@ -105,9 +118,8 @@ impl Voyage {
                     self.acks(&recording);
                     self.probe();
                     self.checkpoint(&recording);
-                    if let Some(why) = self.over_and_stored(&recording, &tapes).await {
-                        self.finish(&recording, why).await;
-                        return Ok(());
+                    if let Some(why) = self.over_and_stored() {
+                        return Ok(self.finish(&recording, why).await);
                     }
                 }
             }
@@ -141,27 +153,73 @@ impl Voyage {
         Ok(())
     }
 
-    fn take_list(&mut self, recording: &Recording, tapes: &Tapes) {
-        for tape in tapes.all() {
-            let known = self.cargo.contains_key(&tape.session.id);
-            if known || belongs(recording, &tape.session) == Belongs::Yes {
-                self.cargo.entry(tape.session.id.clone()).or_default().list(tape);
-            }
-        }
+    fn take_list(&mut self, tapes: &Tapes) {
         for (id, cargo) in &mut self.cargo {
-            if !tapes.all().any(|tape| tape.session.id == *id) {
-                cargo.listed = None;
+            match tapes.all().find(|tape| tape.session.id == *id) {
+                Some(tape) => cargo.list(tape),
+                None => cargo.listed = None,
             }
         }
     }
 
-    /// Sends what may be sent.
-    fn load(&mut self, recording: &Recording) -> io::Result<()> {
+    /// Finds out which sessions belong to the Recording, and how far it goes.
+    fn chart(&mut self, recording: &Recording, tapes: &Tapes) {
         let now = Timestamp::now();
+        let rule = Rule::from(recording);
+        let on_tape: Vec<_> = tapes.all().filter(|tape| rule.is_of(&tape.session)).collect();
+        let is_new = |id: &String| !self.cargo.contains_key(id);
+        let listed = on_tape.iter().filter(|tape| is_new(&tape.session.id));
+        let mut known: Vec<Span> = listed.flat_map(|tape| spans(&tape.session)).collect();
+        let mut stored = Vec::new();
+        for cargo in self.cargo.values() {
+            known.extend(cargo.spans(now));
+            stored.extend(cargo.spans_stored(now));
+        }
+        let reach = rule.reach(&known, &stored);
+        for tape in on_tape {
+            self.rehearsed(&tape.session, &rule);
+            if !self.cargo.contains_key(&tape.session.id) && reach.has_any(&spans(&tape.session)) {
+                let cargo = self.cargo.entry(tape.session.id.clone()).or_default();
+                cargo.list(tape);
+            }
+        }
+        // A pod that was never heard of may have the very session that this is about.
+        let all_told = tapes.are_known() || now.duration_since(self.begun) > LOST_INGEST;
+        self.over = reach.over(self.begun, now).filter(|_| all_told);
+        let edge = self.over.map(|why| reach.end(why));
+        let edge = edge.or_else(|| (now >= rule.limit).then_some(rule.limit));
         for cargo in self.cargo.values_mut() {
+            cargo.belongs = !cargo.stored.is_empty() || reach.has_any(&cargo.spans(now));
+            cargo.edge = edge;
+        }
+    }
+
+    fn rehearsed(&mut self, session: &Session, rule: &Rule) {
+        let ended = session.ended.as_ref().map(|ended| ended.at);
+        let within = session.started < rule.limit && ended.is_none_or(|ended| ended > rule.from);
+        if session.aired.is_some() || !within {
+            self.rehearsals.remove(&session.id);
+            return;
+        }
+        let rehearsal = Rehearsal {
+            session: session.id.clone(),
+            from: session.started,
+            to: ended,
+        };
+        self.rehearsals.insert(session.id.clone(), rehearsal);
+    }
+
+    pub(super) fn belonging(&self) -> impl Iterator<Item = (&String, &Cargo)> {
+        self.cargo.iter().filter(|(_, cargo)| cargo.belongs)
+    }
+
+    /// Sends what may be sent.
+    fn load(&mut self) -> io::Result<()> {
+        let now = Timestamp::now();
+        for cargo in self.cargo.values_mut().filter(|cargo| cargo.belongs) {
             let under_way = self.bytes_under_way;
             let free = AT_ONCE.saturating_sub(cargo.under_way.len());
-            for range in cargo.plan(recording, now, free) {
+            for range in cargo.plan(now, free) {
                 let fits = self.bytes_under_way == 0 || self.bytes_under_way + range.bytes() <= BYTES_AT_ONCE;
                 let Some(copy) = cargo.copy.as_ref().filter(|_| fits) else {
                     break;
@@ -203,7 +261,7 @@ impl Voyage {
                 self.manifest.stored_since += bytes;
                 tracing::debug!(key = segment.key, "stored");
                 if let Some(cargo) = self.cargo.get_mut(&session.id) {
-                    cargo.stored(segment, recording, Timestamp::now())?;
+                    cargo.stored(segment, Timestamp::now())?;
                 }
                 self.acks(recording);
                 self.checkpoint(recording);
@@ -219,16 +277,7 @@ impl Voyage {
                     cargo.probed(answered, Timestamp::now());
                 }
             }
-            Done::Manifest(written) => {
-                self.manifest.under_way = false;
-                match written {
-                    Ok(size) => self.manifest.size = size,
-                    Err(failure) => {
-                        self.manifest.changed = true;
-                        tracing::error!(%failure, "the manifest is refused; it is tried again");
-                    }
-                }
-            }
+            Done::Manifest(checked) => self.checked(*checked),
         }
         Ok(())
     }
@@ -237,7 +286,7 @@ impl Voyage {
     /// session is waited for.
     fn probe(&mut self) {
         let now = Timestamp::now();
-        for (id, cargo) in &mut self.cargo {
+        for (id, cargo) in self.cargo.iter_mut().filter(|(_, cargo)| cargo.belongs) {
             let Some(desk) = cargo.silent_ingest(now) else {
                 continue;
             };
@@ -250,75 +299,9 @@ impl Voyage {
     }
 
     /// Why nothing more will belong to the Recording, once all that does is stored.
-    async fn over_and_stored(&mut self, recording: &Recording, tapes: &Tapes) -> Option<OverWhy> {
+    fn over_and_stored(&self) -> Option<OverWhy> {
         let now = Timestamp::now();
-        // A pod that was never heard of may have the very session that this is about.
-        if !tapes.are_known() && now.duration_since(self.begun) <= LOST_INGEST {
-            return None;
-        }
-        let on_air: Vec<OnAir> = self
-            .cargo
-            .values()
-            .filter_map(|cargo| cargo.on_air(now))
-            .collect();
-        let why = over(recording, &on_air, self.begun, now)?;
-        let state = self.state(recording, Some(why));
-        self.report.tell(state);
-        let stored = self.cargo.values().all(|cargo| cargo.is_complete(recording, now));
-        (stored && !self.missed_any(recording, tapes).await).then_some(why)
+        let stored = self.belonging().all(|(_, cargo)| cargo.is_complete(now));
+        self.over.filter(|_| stored)
     }
-
-    /// A rehearsal that was on air for a moment, and capture has not begun with.
-    async fn missed_any(&self, recording: &Recording, tapes: &Tapes) -> bool {
-        for tape in tapes.all() {
-            let id = &tape.session.id;
-            if !self.cargo.contains_key(id) && belongs(recording, &tape.session) == Belongs::IfAired {
-                match routings(tape).await {
-                    Ok(lines) if !was_on_air(recording, &tape.session, &lines) => {}
-                    // Without its index it can't be known: the next round asks again.
-                    Ok(_) | Err(_) => return true,
-                }
-            }
-        }
-        false
-    }
-
-    /// The last words.
-    async fn finish(mut self, recording: &Recording, why: OverWhy) {
-        self.acks(recording);
-        let acks = async { while self.tasks.join_next().await.is_some() {} };
-        if timeout(LAST_ACKS, acks).await.is_err() {
-            tracing::warn!("not all tapes could be told what is stored; they keep it until they are full");
-        }
-        self.tasks.shutdown().await;
-        let body = self.manifest_body(recording, Some(why));
-        while let Err(failure) = self.store.put(MANIFEST_KEY, &body, "application/json").await {
-            tracing::error!(%failure, "the last manifest is refused; it is tried again");
-            tokio::time::sleep(ROUND).await;
-        }
-        let bytes: u64 = self
-            .cargo
-            .values()
-            .flat_map(|cargo| cargo.stored.values())
-            .map(|segment| segment.range.bytes())
-            .sum();
-        tracing::info!(
-            recording = recording.name,
-            sessions = self.cargo.len(),
-            bytes,
-            ?why,
-            "over, and all of it is stored"
-        );
-    }
-}
-
-async fn routings(tape: &OnTape) -> Result<Vec<Line>, reader::Error> {
-    let mut lines = tape.desk.index(&tape.session.id, 0, false).await?;
-    let mut routings = Vec::new();
-    while let Some(line) = lines.next().await? {
-        if matches!(line, Line::Routing { .. }) {
-            routings.push(line);
-        }
-    }
-    Ok(routings)
 }

@@ -154,6 +154,21 @@ impl Copy {
         &self.cuts
     }
 
+    /// The first cut whose byte came at or after this instant; `None` as long as later lines could name an earlier one.
+    #[must_use]
+    pub fn cut_from(&self, instant: Timestamp) -> Option<u64> {
+        let is_settled = |cut: &u64| *cut < self.covered || self.is_whole();
+        let mut settled = self.cuts.range(self.start..).copied().take_while(is_settled);
+        settled.find(|&cut| self.clock.when(cut).is_some_and(|t| t >= instant))
+    }
+
+    /// The first byte that came at or after this instant, which is one of the session's; `None` as long as it is not settled.
+    #[must_use]
+    pub fn offset_of(&self, instant: Timestamp) -> Option<u64> {
+        let is_inside = self.session.started < instant;
+        self.clock.offset(instant).filter(|_| is_inside)
+    }
+
     /// What the tape did not have.
     #[must_use]
     pub fn lost(&self) -> &[Range] {

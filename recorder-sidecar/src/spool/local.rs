@@ -21,6 +21,8 @@ pub struct Local {
     index: File,
     boot_id: String,
     ends: Mutex<Ends>,
+    /// Held for the whole of a sync: an older mark must not come to stand after a newer one.
+    syncing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Local {
             index,
             boot_id,
             ends: Mutex::new(ends),
+            syncing: Mutex::default(),
         })
     }
 
@@ -195,6 +198,7 @@ impl Local {
 
     /// Brings everything to the disk and says so. Blocks. True if there was anything new.
     pub fn sync(&self) -> io::Result<bool> {
+        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = {
             let ends = self.ends();
             Synced {

@@ -6,6 +6,7 @@
 //!                   index      the lines of its index, each with `next`: where the one behind it begins in the ingest's index
 //!                   synced     Synced: what is on this disk for good            (written by capture, waited for by ship)
 //!                   freed      everything below is in the bucket, and gone here (written by ship, read by capture)
+//! <spool>/remembered           when sessions that the bucket has were on air    (written by ship, read by capture)
 //! ```
 //!
 //! Capture writes, ship reads and frees; each may be killed at any time, and neither waits for the other.
@@ -14,14 +15,16 @@ mod copy;
 mod local;
 mod notice;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
-use ingest::api::{Line, Session};
+use ingest::api::{Ended, Line, Session};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::course::{Span, spans_told};
 use crate::manifest::Range;
 
 pub use copy::Copy;
@@ -33,6 +36,7 @@ const TAPE: &str = "tape";
 const INDEX: &str = "index";
 const SYNCED: &str = "synced";
 const FREED: &str = "freed";
+const REMEMBERED: &str = "remembered";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// What of a session is wanted. Never changes.
@@ -101,6 +105,45 @@ pub fn sessions(spool: &Path) -> io::Result<Vec<String>> {
         }
     }
     all.sort();
+    Ok(all)
+}
+
+/// Tells capture what the bucket has, which the tape may have forgotten.
+pub fn remember(spool: &Path, spans: &[Span]) -> io::Result<()> {
+    replace(spool, REMEMBERED, &spans)
+}
+
+/// What the bucket has; `None` as long as nobody could look.
+pub fn remembered(spool: &Path) -> Option<Vec<Span>> {
+    // A torn one is one of a crash, and is written again.
+    read_json(&spool.join(REMEMBERED)).ok().flatten()
+}
+
+/// When the sessions in a spool were on air, as far as their indexes tell.
+pub fn on_air(spool: &Path) -> io::Result<BTreeMap<String, Vec<Span>>> {
+    let mut all = BTreeMap::new();
+    for id in sessions(spool)? {
+        let dir = spool.join(&id);
+        let Some(mut about) = read_json::<About>(&dir.join(META))? else {
+            continue;
+        };
+        let mut routings = Vec::new();
+        for text in BufReader::new(File::open(dir.join(INDEX))?).lines() {
+            // The last line may be torn.
+            let Ok(copied) = serde_json::from_str::<Copied>(&text?) else {
+                continue;
+            };
+            match copied.line {
+                Line::Routing { .. } => routings.push(copied.line),
+                Line::End { at, t, why } => {
+                    about.session.bytes = at;
+                    about.session.ended = Some(Ended { at: t, why });
+                }
+                _ => {}
+            }
+        }
+        all.insert(id, spans_told(&about.session, &routings));
+    }
     Ok(all)
 }
 

@@ -26,6 +26,8 @@ fn about(start: u64, headers: Option<Range>) -> About {
             bytes: 0,
             kept_from: 0,
             ended: None,
+            aired: None,
+            acked_by: Vec::new(),
         },
         start,
         headers,
@@ -101,6 +103,31 @@ fn bytes_go_where_they_belong_or_nowhere() {
     assert_eq!(copy.lost(), [Range { from: 13, to: 20 }]);
     assert_eq!(copy.read(Range { from: 10, to: 13 }).unwrap(), "klm");
     assert_eq!(copy.have(), 23);
+}
+
+/// A second's sync may still be at work when the last one is asked for.
+#[test]
+fn the_last_mark_is_the_one_that_stands() {
+    for _ in 0..200 {
+        let spool = TempDir::new().unwrap();
+        let local = Local::create(spool.path(), &about(0, None), &[]).unwrap();
+        let at_work = std::sync::Barrier::new(3);
+        let seconds = || {
+            at_work.wait();
+            local.sync().unwrap();
+        };
+        std::thread::scope(|threads| {
+            local.append(0, b"abc").unwrap();
+            threads.spawn(seconds);
+            threads.spawn(seconds);
+            at_work.wait();
+            local.tape_is_whole();
+            local.index_is_whole();
+            local.sync().unwrap();
+        });
+        let mark: Synced = read_json(&spool.path().join("s1").join(SYNCED)).unwrap().unwrap();
+        assert!(mark.whole, "{mark:?}");
+    }
 }
 
 #[test]

@@ -7,21 +7,9 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
 
 use super::Error;
-
-/// What is wrong with the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Trouble {
-    /// Since when nothing succeeded.
-    pub since: Timestamp,
-    /// One word.
-    pub code: String,
-    /// A sentence.
-    pub message: String,
-}
+use crate::report::Trouble;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Code {

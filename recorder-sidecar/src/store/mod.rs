@@ -28,10 +28,10 @@ use futures::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 use prometheus_client::registry::Registry;
 
 use crate::config::{Bucket, Profile, Recording};
+pub use crate::report::Trouble;
 
 pub use download::Download;
 pub use error::Error;
-pub use health::Trouble;
 pub use multipart::{Part, Upload, Uploaded};
 pub use object::{Head, Object};
 pub use sent::{Body, hex};
@@ -43,6 +43,8 @@ use pace::Pace;
 const CONNECT: Duration = Duration::from_secs(3);
 /// An upload or download that makes no progress for so long is broken.
 const STALLED: Duration = Duration::from_secs(30);
+/// Most requests take less by far.
+const SLOW: Duration = Duration::from_secs(10);
 /// R2 takes one write a second of one key: the first pause is longer than that.
 const FIRST_PAUSE: Duration = Duration::from_millis(1500);
 /// With the jitter, which doubles it at most, an hour's outage costs some eighty requests.
@@ -98,7 +100,7 @@ impl Store {
     }
 
     /// Asks until there is an answer.
-    async fn insist<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Error>
+    async fn insist<T: Send, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
@@ -108,7 +110,7 @@ impl Store {
             .with_max_delay(LONGEST_PAUSE)
             .without_max_times();
         // The SDK's futures are so deep that the compiler gives up on what holds them.
-        let boxed = || -> BoxFuture<'_, Result<T, Error>> { ask().boxed() };
+        let boxed = || -> BoxFuture<'_, Result<T, Error>> { told_if_slow(ask()).boxed() };
         boxed
             .retry(patience)
             .sleep(tokio::time::sleep)
@@ -118,6 +120,21 @@ impl Store {
             .inspect_ok(|_| self.health.worked())
             .inspect_err(|failure| self.health.answered_no(failure))
             .await
+    }
+}
+
+/// A store that says nothing is told of, before patience with it ends.
+async fn told_if_slow<T>(ask: impl Future<Output = T>) -> T {
+    let mut ask = std::pin::pin!(ask);
+    match tokio::time::timeout(SLOW, &mut ask).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            tracing::warn!(
+                seconds = SLOW.as_secs(),
+                "a request to the store takes longer than most; it is waited for"
+            );
+            ask.await
+        }
     }
 }
 

@@ -63,9 +63,19 @@ impl Store {
 
     /// Puts an object in the place of any other.
     pub async fn put(&self, key: &str, body: &Body, content_type: &str) -> Result<(), Error> {
-        let metadata = BTreeMap::new();
+        self.put_told(key, body, content_type, &BTreeMap::new()).await
+    }
+
+    /// The same, with words beside it.
+    pub async fn put_told(
+        &self,
+        key: &str,
+        body: &Body,
+        content_type: &str,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
         self.insist(|| async {
-            let put = self.send_put(key, body, content_type, &metadata, false).await?;
+            let put = self.send_put(key, body, content_type, metadata, false).await?;
             let stored = put.map_err(|failure| Error::of(format!("PutObject {key}"), key, &failure))?;
             self.check_put(key, body, &stored)
         })

@@ -7,3 +7,5 @@ mod audio;
 mod shows;
 mod stage;
 mod troubles;
+#[path = "../shared/versity.rs"]
+mod versity;

@@ -2,13 +2,10 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
-use e2e::install::golang;
-use e2e::steps::Progress;
 use e2e::twin::{Key, Rules, Twin, VersityGw};
 use futures::TryStreamExt;
 use ingest::api::{Container, Ended, Line, Session};
@@ -20,10 +17,9 @@ use recorder::manifest::{MANIFEST_KEY, Manifest, Over, OverWhy, Range, Segment, 
 use recorder::store::{Body, Store};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::audio;
+use crate::{audio, versity};
 
 pub const BUCKET: &str = "shows";
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -43,7 +39,7 @@ pub struct Stage {
 impl Stage {
     pub async fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let versity = VersityGw::start(program().await).await.unwrap();
+        let versity = versity::with_bucket(BUCKET).await;
         let twin = Twin::start(
             (Ipv4Addr::LOCALHOST, 0).into(),
             versity.backend().unwrap(),
@@ -55,7 +51,6 @@ impl Stage {
         admin.admin = true;
         twin.keys().put(admin);
         twin.keys().put(key.clone());
-        make_bucket(&versity).await;
         let recording = serde_json::json!({
             "name": "show", "namespace": "radio", "station": "rfx", "mount": "main", "title": "The Show",
             "window": { "from": at(-100) }, "maxLengthSeconds": 21_600,
@@ -104,6 +99,8 @@ impl Stage {
             bytes: source.stream.len() as u64,
             kept_from: 0,
             ended,
+            aired: None,
+            acked_by: Vec::new(),
         };
         let mut segments = Vec::new();
         for pair in cuts.windows(2) {
@@ -156,6 +153,7 @@ impl Stage {
                 why: OverWhy::Idle,
             }),
             sessions,
+            rehearsals: Vec::new(),
         };
         let text = Body::of(Bytes::from(serde_json::to_vec(&manifest).unwrap()));
         self.store
@@ -292,42 +290,4 @@ impl Source {
         });
         self
     }
-}
-
-async fn make_bucket(versity: &VersityGw) {
-    use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-    let key = versity.key();
-    let config = aws_sdk_s3::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(versity.endpoint())
-        .force_path_style(true)
-        .credentials_provider(Credentials::new(
-            &key.access_key,
-            &key.secret_key,
-            None,
-            None,
-            "test",
-        ))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    aws_sdk_s3::Client::from_conf(config)
-        .create_bucket()
-        .bucket(BUCKET)
-        .send()
-        .await
-        .unwrap();
-}
-
-async fn program() -> &'static Path {
-    static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
-    PROGRAM
-        .get_or_init(|| async {
-            let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../e2e/go");
-            golang::ensure(&sources, &Progress::default())
-                .await
-                .unwrap()
-                .versitygw
-        })
-        .await
 }

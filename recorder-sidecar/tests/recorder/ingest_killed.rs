@@ -1,157 +1,110 @@
-//! The whole way with the real ingest, which is killed too.
+//! kill -9 of the ingest: what it had taken from a socket is in the bucket, and only what the DJ could not deliver is lost.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ingest::config::{Credential, INGEST_KEY, Ingest, Input, Reader, Routing};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use e2e::harness::is_full;
+use e2e::sound::{Codec, Cut};
+use futures::future::join_all;
+use ingest::config::Routing::Live;
+use rand::RngExt;
+use recorder::published::GapKind;
 use tokio::time::sleep;
 
-use crate::audio::Mp3;
-use crate::stage::{Stage, TOKEN, free_port, kill};
+use crate::oracle::{Log, OnAir, Row};
+use crate::sound::{codecs, minutes};
+use crate::stage::{Sent, Station};
 
-/// Received by the ingest, so it is in the bucket: `kill -9` of the ingest costs what was in no tape yet, and nothing else.
+/// What the ingest may have in its hands between socket and tape.
+const ONE_READ: u64 = 64 << 10;
+
 #[tokio::test]
-async fn what_the_ingest_had_is_in_the_bucket() {
-    let mut stage = Stage::new().await;
-    stage.close_desk().await;
-    let program = program().await;
-    let mounted = stage.dir().join("ingest");
-    let tapes = stage.dir().join("real");
-    configure(&mounted);
-    let sources = free_port().await;
-    let start = || start(&program, &mounted, &tapes, sources, stage.desk_address);
-    let mut ingest = start();
-    let (_capture, mut ship) = (stage.capture(), stage.ship());
-    let mut audio = Mp3::new(42);
-    let mut sent = Vec::new();
-    for round in 0..4 {
-        let mut source = connect(sources).await;
-        let mut bytes = Vec::new();
-        for _ in 0..20 {
-            let some = audio.frames(150);
-            if source.write_all(&some).await.is_err() {
-                break;
-            }
-            bytes.extend(some);
-            sleep(Duration::from_millis(100)).await;
+async fn only_what_could_not_be_delivered_is_lost() {
+    let kills = if is_full() { 10 } else { 3 };
+    let rows = codecs(Codec::Mp3).into_iter().map(|codec| async move {
+        let sound = minutes(codec, 440, 3).await;
+        let mut station = Station::new().await;
+        let mut recorder = station.record();
+        let (mut sent, mut undelivered) = (Vec::new(), 0);
+        for _ in 0..kills {
+            let dj = station.connect("studio", Live, &sound).await;
+            dj.until(sound.at(5)).await;
+            sleep(Duration::from_millis(rand::rng().random_range(0..1_500))).await;
+            // Sent first: what is written meanwhile counts as waiting, so this is never too little.
+            let took = dj.dj.sent();
+            let waiting = station
+                .kill_ingest(|station| waiting(station.sources()).values().sum::<u64>())
+                .await;
+            let gone = dj.cut(Cut::Fin).await;
+            undelivered += gone.bytes.len() as u64 - took.saturating_sub(waiting);
+            sent.push(gone);
+            station.start_ingest().await;
         }
-        sent.push(bytes);
-        if round < 3 {
-            kill(&mut ingest).await;
-            ingest = start();
+        let last = station.connect("studio", Live, &sound).await;
+        last.until(sound.at(20)).await;
+        sent.push(last.cut(Cut::Fin).await);
+
+        station.over(&mut recorder.ship).await;
+        let (bytes, kept) = against_the_tape(&station, &sent).await;
+        station.finalized().await;
+        for (sent, kept) in sent.iter_mut().zip(kept) {
+            sent.bytes.truncate(usize::try_from(kept).unwrap());
         }
-    }
-    sleep(Duration::from_millis(500)).await;
-    stage.over(&mut ship).await;
-    let bucket = stage.bucket().await;
-    assert_eq!(
-        bucket.len(),
-        4,
-        "one session for each connection\n{}",
-        stage.log()
-    );
-    let (mut undelivered, mut total) = (0, 0);
-    for ((session, (segments, doubled)), bytes) in bucket.iter().zip(&sent) {
-        assert_eq!(*doubled, 0);
-        let kept: Vec<u8> = segments.values().flatten().copied().collect();
-        let on_tape = fs::read(tapes.join("sessions").join(session).join("tape")).unwrap();
+        let on_air: Vec<_> = sent.iter().map(OnAir::all).collect();
+        let fault = format!("ingest killed -9 ({kills}): {undelivered} bytes never read");
+        let row = Row::of(&station, fault, codec, bytes, &on_air).await;
+        assert!(row.packets.is_whole(), "{row}");
         assert!(
-            kept == on_tape,
-            "{session}: {} stored, {} taped\n{}",
-            kept.len(),
-            on_tape.len(),
-            stage.log()
+            row.bytes.lost <= undelivered + ONE_READ * kills,
+            "more is lost than was not read: {row}"
         );
-        assert!(bytes.starts_with(&kept), "{session}");
-        undelivered += bytes.len() - kept.len();
-        total += kept.len();
+        let kinds: Vec<_> = row.gaps.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, vec![GapKind::NoSource; usize::try_from(kills).unwrap()]);
+    });
+    join_all(rows).await;
+}
+
+/// What is on a tape is in the bucket, and it is how its DJ's log begins. Gives how long each is.
+async fn against_the_tape(station: &Station, sent: &[Sent]) -> (crate::oracle::Figures, Vec<u64>) {
+    let manifest = station.manifest().await;
+    let logs: Vec<Log<'_>> = sent.iter().map(|sent| sent.log(&manifest)).collect();
+    let (bytes, holes) = station.compare(&logs).await;
+    let mut kept = Vec::new();
+    for log in &logs {
+        let on_tape = fs::read(station.tape(log.session)).unwrap();
+        assert!(log.bytes.starts_with(&on_tape), "{}", log.session);
+        kept.push(on_tape.len() as u64);
     }
-    println!(
-        "4 sessions, 3 kills of the ingest, {total} bytes taped: 0 lost, 0 doubled; {undelivered} never reached a tape"
-    );
+    let ends = logs
+        .iter()
+        .zip(&kept)
+        .filter(|(log, kept)| **kept < log.bytes.len() as u64);
+    let ends: Vec<_> = ends.map(|(log, kept)| (*kept, log.bytes.len() as u64)).collect();
+    assert_eq!(holes, ends, "the bucket has what the tapes have");
+    (bytes, kept)
 }
 
-fn start(program: &Path, mounted: &Path, tapes: &Path, sources: SocketAddr, readers: SocketAddr) -> Child {
-    let mut command = Command::new(program);
-    command
-        .arg("serve")
-        .arg("--mounted")
-        .arg(mounted)
-        .arg("--tapes")
-        .arg(tapes);
-    for (name, address) in [
-        ("--sources", sources.to_string()),
-        ("--readers", readers.to_string()),
-        ("--health", "127.0.0.1:0".to_owned()),
-    ] {
-        command.arg(name).arg(address);
+/// Bytes on the way to this address that nobody has read yet, by the port they come from.
+fn waiting(to: SocketAddr) -> BTreeMap<u16, u64> {
+    let mut waiting = BTreeMap::new();
+    for line in fs::read_to_string("/proc/net/tcp").unwrap().lines().skip(1) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, local, remote, _, queues, ..] = fields.as_slice() else {
+            continue;
+        };
+        let port = |address: &str| {
+            let (_, port) = address.split_once(':').unwrap();
+            u16::from_str_radix(port, 16).unwrap()
+        };
+        let (sending, received) = queues.split_once(':').unwrap();
+        let (from, queue) = match (port(local), port(remote)) {
+            (local, remote) if remote == to.port() => (local, sending),
+            (local, remote) if local == to.port() => (remote, received),
+            _ => continue,
+        };
+        *waiting.entry(from).or_default() += u64::from_str_radix(queue, 16).unwrap();
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
-}
-
-fn configure(mounted: &Path) {
-    let hex = |text: &str| recorder::store::hex(&Sha256::digest(text));
-    let config = Ingest {
-        inputs: vec![Input {
-            mount: "main".to_owned(),
-            name: "studio".to_owned(),
-            path: "/main/studio".to_owned(),
-            priority: 0,
-            accepts: None,
-            credentials: vec![Credential {
-                user: "source".to_owned(),
-                sha256: hex("password"),
-                routing: Routing::Live,
-            }],
-        }],
-        readers: vec![Reader {
-            name: "recording/show".to_owned(),
-            sha256: hex(TOKEN),
-            mounts: Some(vec!["main".to_owned()]),
-        }],
-        tape_cap_bytes: 1 << 40,
-    };
-    fs::create_dir(mounted).unwrap();
-    fs::write(mounted.join(INGEST_KEY), serde_json::to_vec(&config).unwrap()).unwrap();
-}
-
-async fn connect(sources: SocketAddr) -> TcpStream {
-    let mut source = loop {
-        match TcpStream::connect(sources).await {
-            Ok(source) => break source,
-            Err(_) => sleep(Duration::from_millis(20)).await,
-        }
-    };
-    let login = STANDARD.encode("source:password");
-    let head = format!(
-        "PUT /main/studio HTTP/1.1\r\nHost: radio\r\nAuthorization: Basic {login}\r\nContent-Type: audio/mpeg\r\n\r\n"
-    );
-    source.write_all(head.as_bytes()).await.unwrap();
-    source
-}
-
-/// The ingest of this build, built if need be.
-async fn program() -> PathBuf {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--package", "ingest"])
-        .status()
-        .await
-        .unwrap();
-    assert!(built.success());
-    Path::new(env!("CARGO_BIN_EXE_recorder")).with_file_name("ingest")
+    waiting
 }

@@ -1,94 +1,91 @@
-//! kill -9, at random and at each request.
+//! kill -9 of capture and of ship, and pods that are lost with their node.
 
 use std::fs;
 use std::time::Duration;
 
-use e2e::twin::{Effect, Fault, Operation, Outcome, When};
+use e2e::harness::rows;
+use e2e::sound::Codec;
+use e2e::twin::Operation;
+use futures::future::join_all;
 use ingest::config::Routing;
 use rand::RngExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::stage::{Stage, kill};
+use crate::moments::{Moment, killed_in_turn};
+use crate::oracle::{OnAir, Row};
+use crate::sound::{codecs, minutes};
+use crate::stage::{Station, Tape, kill};
 
+/// capture and ship, at moments of which nobody knows what they do then.
 #[tokio::test]
-async fn both_killed_at_random() {
-    let stage = Stage::new().await;
-    let mut show = stage.begin(Routing::Live);
-    let (mut capture, mut ship) = (stage.capture(), stage.ship());
-    let mut kills = 0;
-    for _ in 0..60 {
-        show.send(4);
-        sleep(Duration::from_millis(rand::rng().random_range(20..400))).await;
-        if rand::rng().random_bool(0.4) {
-            kill(&mut capture).await;
-            capture = stage.capture();
-            kills += 1;
-        }
-        if rand::rng().random_bool(0.3) {
-            kill(&mut ship).await;
-            ship = stage.ship();
-            kills += 1;
-        }
-    }
-    show.end();
-    stage.over(&mut ship).await;
-    println!("{kills} kills");
-    stage.nothing_is_lost(&[&show]).await;
-}
-
-/// Each life of ship is killed at its next request but as many as the lives before it had: in the middle of it, and after
-/// the store has done what it was asked.
-#[tokio::test]
-async fn ship_killed_at_each_request_in_turn() {
-    for effect in [Effect::Delay(60_000), Effect::LoseAnswer] {
-        let stage = Stage::new().await;
-        let mut show = stage.begin(Routing::Live);
-        show.send(95);
-        show.end();
-        let _capture = stage.capture();
-        let mut lives = 0;
-        let mut at = Vec::new();
-        loop {
-            lives += 1;
-            stage.twin.log().clear();
-            stage.twin.faults().clear();
-            let nth = u32::try_from(lives).unwrap();
-            stage
-                .twin
-                .faults()
-                .add(Fault::anywhere(When::Nth(nth), effect.clone()));
-            let mut ship = stage.ship();
-            let struck = stage.twin.log().until(|entries| {
-                let struck = entries.iter().find(|entry| !entry.effects.is_empty());
-                struck.is_some_and(|entry| {
-                    effect != Effect::LoseAnswer || matches!(entry.outcome, Outcome::Lost(_))
-                })
-            });
-            tokio::select! {
-                () = struck => {
-                    kill(&mut ship).await;
-                    let entries = stage.twin.log().entries();
-                    at.extend(entries.iter().find(|entry| !entry.effects.is_empty()).map(|entry| entry.operation));
-                }
-                ended = timeout(Duration::from_mins(2), ship.wait()) => {
-                    assert!(ended.expect("ship ends").unwrap().success(), "{}", stage.log());
-                    break;
-                }
+async fn capture_and_ship_killed_at_random() {
+    let rows = codecs(Codec::Opus).into_iter().map(|codec| async move {
+        let sound = minutes(codec, 440, 2).await;
+        let station = Station::new().await;
+        let mut recorder = station.record();
+        let dj = station.connect("studio", Routing::Live, &sound).await;
+        let mut kills = [0, 0];
+        while dj.dj.is_on_air() {
+            let pause = rand::rng().random_range(20..400);
+            sleep(Duration::from_millis(pause)).await;
+            if rand::rng().random_bool(0.5) {
+                kill(&mut recorder.capture).await;
+                recorder.capture = station.capture();
+                kills[0] += 1;
+            } else {
+                kill(&mut recorder.ship).await;
+                recorder.ship = station.ship();
+                kills[1] += 1;
             }
         }
-        println!("{effect:?}: killed {} times, at {at:?}", lives - 1);
-        assert!(
-            at.contains(&Operation::PutObject) && at.contains(&Operation::ListObjectsV2),
-            "{at:?}"
+        let sent = dj.played_out().await;
+        let bytes = station.recorded(&mut recorder, &[&sent]).await;
+        station.finalized().await;
+        let fault = format!("kill -9 of capture ({} times) and ship ({})", kills[0], kills[1]);
+        let row = Row::of(&station, fault, codec, bytes, &[OnAir::all(&sent)]).await;
+        row.is_whole_and_without_gaps();
+        assert!(kills[0] + kills[1] > 3, "{kills:?}");
+    });
+    join_all(rows).await;
+}
+
+/// capture knows no store: it is killed whenever ship is.
+#[tokio::test]
+async fn capture_and_ship_killed_at_each_request_in_turn() {
+    let all = codecs(Codec::Mp3)
+        .into_iter()
+        .flat_map(|codec| rows(&Moment::ALL).iter().map(move |moment| (codec, *moment)));
+    let rows = all.map(|(codec, moment)| async move {
+        let sound = minutes(codec, 440, 3).await;
+        let station = Station::new().await;
+        let dj = station.connect("studio", Routing::Live, &sound).await;
+        let mut capture = station.capture();
+        let at = killed_in_turn(&station, moment, &[], async || {
+            kill(&mut capture).await;
+            capture = station.capture();
+            station.ship()
+        });
+        let at = at.await;
+        let sent = dj.played_out().await;
+        let manifest = station.manifest().await;
+        let bytes = station.nothing_is_lost(&[sent.log(&manifest)]).await;
+        station.finalized().await;
+        let fault = format!(
+            "kill -9 of capture and ship at each S3 call ({}), {moment:?}",
+            at.len()
         );
-        stage.nothing_is_lost(&[&show]).await;
-    }
+        let row = Row::of(&station, fault, codec, bytes, &[OnAir::all(&sent)]).await;
+        row.is_whole_and_without_gaps();
+        println!("killed at {at:?}");
+        assert!(at.contains(&Operation::PutObject), "{at:?}");
+    });
+    join_all(rows).await;
 }
 
 /// The pod and its node are gone, the spool with them: the next attempt has the bucket and the tape.
 #[tokio::test]
 async fn a_lost_pod_is_replaced_by_another() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let (mut capture, mut ship) = (stage.capture(), stage.ship());
     for round in 0..3 {
@@ -106,13 +103,13 @@ async fn a_lost_pod_is_replaced_by_another() {
     show.play(30, 30).await;
     show.end();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }
 
 /// A zombie of a lost node goes on beside its replacement.
 #[tokio::test]
 async fn two_attempts_at_once_double_nothing() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     show.play(40, 20).await;
@@ -121,13 +118,13 @@ async fn two_attempts_at_once_double_nothing() {
     show.end();
     stage.over(&mut ship).await;
     stage.over(&mut other).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }
 
 /// What the spool gave back and the bucket then lost is a hole, and no zeros.
 #[tokio::test]
 async fn what_vanishes_from_the_bucket_is_told() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     show.play(80, 40).await;
@@ -137,8 +134,8 @@ async fn what_vanishes_from_the_bucket_is_told() {
         .until("some segments are stored and given back", given_back)
         .await;
     kill(&mut ship).await;
-    let (first, _) = stage.bucket().await.remove(&show.id).unwrap();
-    let (from, bytes) = first.into_iter().nth(2).unwrap();
+    let stored = stage.bucket().await.remove(&show.id).unwrap();
+    let (from, bytes) = stored.segments.into_iter().nth(2).unwrap();
     let to = from + bytes.len() as u64;
     let range = recorder::manifest::Range { from, to };
     let key = recorder::manifest::segment_key(&show.id, range, ingest::api::Container::Mp3);
@@ -146,6 +143,6 @@ async fn what_vanishes_from_the_bucket_is_told() {
     let mut ship = stage.ship();
     show.end();
     stage.over(&mut ship).await;
-    assert_eq!(stage.compare(&[&show]).await, [(from, to)]);
+    assert_eq!(stage.compare(&[show.log()]).await.1, [(from, to)]);
     assert_eq!(stage.manifest().await.sessions[0].lost, [range]);
 }

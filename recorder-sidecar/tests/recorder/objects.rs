@@ -6,8 +6,8 @@ use bytes::Bytes;
 use e2e::twin::{Effect, Fault, Operation, When};
 use recorder::store::{Body, Error, Part, Store, Upload};
 
-use crate::audio::Mp3;
-use crate::stage::Stage;
+use crate::frames::Mp3;
+use crate::stage::Tape;
 
 const KEY: &str = "final-1/final-1.mp3";
 
@@ -15,14 +15,14 @@ fn piece(bytes: &[u8]) -> Body {
     Body::of(Bytes::copy_from_slice(bytes))
 }
 
-fn next(stage: &Stage, operation: Operation, when: When, effect: Effect) {
+fn next(stage: &Tape, operation: Operation, when: When, effect: Effect) {
     stage.twin.faults().add(Fault::on(operation, when, effect));
 }
 
 /// Resumed by another process, completed twice, with answers lost on the way.
 #[tokio::test]
 async fn parts_become_an_object_whatever_is_lost() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let store = stage.recorders_store();
     let whole = Mp3::new(99).frames(40_000);
     let parts: Vec<Body> = whole.chunks(6 << 20).map(piece).collect();
@@ -83,7 +83,7 @@ async fn resumed(store: &Store, upload: &Upload, parts: &[Body]) -> Vec<Part> {
 
 #[tokio::test]
 async fn a_new_object_never_replaces_another() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let store = stage.recorders_store();
     let mut audio = Mp3::new(98);
     let (one, other) = (piece(&audio.frames(10)), piece(&audio.frames(10)));
@@ -108,7 +108,7 @@ async fn a_new_object_never_replaces_another() {
 /// R2 takes one write a second of one key, and says so.
 #[tokio::test]
 async fn writing_a_key_twice_takes_its_time() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let store = stage.recorders_store();
     for text in [b"first", b"again"] {
         store

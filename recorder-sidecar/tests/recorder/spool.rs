@@ -6,11 +6,11 @@ use std::os::unix::fs::MetadataExt;
 use e2e::twin::Outage;
 use ingest::config::Routing;
 
-use crate::stage::Stage;
+use crate::stage::Tape;
 
 #[tokio::test]
 async fn a_full_spool_leaves_the_rest_on_the_tape() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     stage.twin.outage(Outage::Refuse);
     let mut show = stage.begin(Routing::Live);
     let cap = 1 << 20;
@@ -46,5 +46,5 @@ async fn a_full_spool_leaves_the_rest_on_the_tape() {
     show.end();
     stage.twin.outage(Outage::None);
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }

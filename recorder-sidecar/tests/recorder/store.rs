@@ -6,11 +6,11 @@ use e2e::twin::{Effect, Fault, Key, Operation, Outage, Rules, When};
 use ingest::config::Routing;
 use tokio::time::sleep;
 
-use crate::stage::Stage;
+use crate::stage::Tape;
 
 #[tokio::test]
 async fn down_for_the_whole_show() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     stage.twin.outage(Outage::Refuse);
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
@@ -18,7 +18,7 @@ async fn down_for_the_whole_show() {
     show.end();
     stage
         .until("everything is captured", async || {
-            stage.captured(&show) == show.sent.len() as u64
+            stage.captured(&show.id) == show.sent.len() as u64
         })
         .await;
     assert!(ship.try_wait().unwrap().is_none(), "it waits");
@@ -26,12 +26,12 @@ async fn down_for_the_whole_show() {
     assert_eq!(told["trouble"]["code"], "Silent", "{told}");
     stage.twin.outage(Outage::None);
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }
 
 #[tokio::test]
 async fn down_in_the_middle_and_silent_then() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     show.play(40, 20).await;
@@ -43,13 +43,13 @@ async fn down_in_the_middle_and_silent_then() {
     show.play(40, 20).await;
     show.end();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }
 
 /// Throttled, broken, forgetful, and turning bits.
 #[tokio::test]
 async fn everything_at_once() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let answer = |status, code: &str, retry_after| Effect::Answer {
         status,
         code: code.to_owned(),
@@ -76,13 +76,13 @@ async fn everything_at_once() {
     }
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
-    show.play(300, 20).await;
+    show.play(300, 30).await;
     show.end();
     // What is left then has waited long enough for its turn.
-    sleep(Duration::from_secs(15)).await;
+    sleep(Duration::from_secs(8)).await;
     stage.twin.faults().clear();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
     let struck = stage
         .twin
         .log()
@@ -96,7 +96,7 @@ async fn everything_at_once() {
 
 #[tokio::test]
 async fn a_storm_of_429_is_answered_with_patience() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let storm = Effect::Answer {
         status: 429,
         code: "TooManyRequests".to_owned(),
@@ -112,13 +112,13 @@ async fn a_storm_of_429_is_answered_with_patience() {
     assert!((1..=5).contains(&asked), "{asked} requests");
     stage.twin.faults().clear();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
     println!("{asked} requests in a storm of 12 s");
 }
 
 #[tokio::test]
 async fn keys_are_rotated_in_the_middle() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     show.play(40, 20).await;
@@ -138,14 +138,14 @@ async fn keys_are_rotated_in_the_middle() {
     stage.write_keys(&new);
     show.end();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }
 
 /// A plain S3 server, without R2's rules, and none of whose promises are taken for granted.
 #[tokio::test]
 async fn a_generic_store_does_as_well() {
     for profile in ["generic", "aws"] {
-        let stage = Stage::with(Rules::None, profile).await;
+        let stage = Tape::with(Rules::None, profile).await;
         stage
             .twin
             .faults()
@@ -155,6 +155,6 @@ async fn a_generic_store_does_as_well() {
         show.play(60, 30).await;
         show.end();
         stage.over(&mut ship).await;
-        stage.nothing_is_lost(&[&show]).await;
+        stage.nothing_is_lost(&[show.log()]).await;
     }
 }

@@ -6,11 +6,11 @@ use ingest::config::Routing;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-use crate::stage::Stage;
+use crate::stage::Tape;
 
 #[tokio::test]
 async fn the_ingest_cannot_be_reached_for_a_while() {
-    let mut stage = Stage::new().await;
+    let mut stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     for _ in 0..3 {
@@ -21,22 +21,22 @@ async fn the_ingest_cannot_be_reached_for_a_while() {
     }
     show.end();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }
 
 /// The tape was at its cap before the recorder came.
 #[tokio::test]
 async fn what_the_tape_has_no_more_is_told_exactly() {
-    let stage = Stage::new().await;
+    let stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     show.send(1_200);
     stage.shelf.settle();
-    stage.shelf.retain(Timestamp::now(), 9 << 20);
+    stage.shelf.retain(Timestamp::now(), 9 << 20, &[]);
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     show.play(20, 20).await;
     show.end();
     stage.over(&mut ship).await;
-    let holes = stage.compare(&[&show]).await;
+    let holes = stage.compare(&[show.log()]).await.1;
     let [(0, to)] = holes[..] else {
         panic!("{holes:?}\n{}", stage.log())
     };
@@ -54,14 +54,14 @@ async fn what_the_tape_has_no_more_is_told_exactly() {
 /// Its token is rotated, and it is somewhere else now.
 #[tokio::test]
 async fn new_settings_are_taken_without_a_restart() {
-    let mut stage = Stage::new().await;
+    let mut stage = Tape::new().await;
     let mut show = stage.begin(Routing::Live);
     let right = stage.recording["tape"].clone();
     stage.recording["tape"]["token"] = "wrong".into();
     stage.tell();
     let (_capture, mut ship) = (stage.capture(), stage.ship());
     show.play(60, 30).await;
-    assert_eq!(stage.captured(&show), 0);
+    assert_eq!(stage.captured(&show.id), 0);
     assert!(!stage.log().contains("wrong\""), "a token in the log");
     stage.recording["tape"] = right;
     stage.tell();
@@ -69,5 +69,5 @@ async fn new_settings_are_taken_without_a_restart() {
     show.play(30, 30).await;
     show.end();
     stage.over(&mut ship).await;
-    stage.nothing_is_lost(&[&show]).await;
+    stage.nothing_is_lost(&[show.log()]).await;
 }

@@ -1,16 +1,16 @@
 //! Ogg, woven out of the pages of many links: Opus links with equal heads become one logical stream, all others stay a chain.
 //! Packets stay as they are; serial, sequence, granules and flags are written anew. No IO.
 
-mod opus;
-mod page;
+mod samples;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingest::framing::ogg::page::{self, CONTINUED, FIRST, LAST, LONGEST_BODY, Page, Place};
+use ingest::framing::opus::RATE;
 use ingest::framing::{Link, Unit};
 
-use opus::{RATE, Samples};
-use page::{CONTINUED, FIRST, LAST, LONGEST_BODY, NO_GRANULE, Page, Place};
+use samples::Samples;
 
 /// Numbers for the streams of one link.
 const STREAMS: u32 = 8;
@@ -19,7 +19,7 @@ const VENDOR: &[u8] = b"radio-operator";
 /// Packets of audio in a unit.
 #[must_use]
 pub fn packets_in(unit: &Unit) -> u64 {
-    Page::read(&unit.bytes).map_or(0, Page::packets_that_end)
+    Page::read(&unit.bytes).map_or(0, |page| u64::from(page.packets_that_end()))
 }
 
 /// The first packet of the first stream of a link.
@@ -78,6 +78,11 @@ struct Chained {
     source: u32,
     serial: u32,
     sequence: u32,
+    /// Samples in a packet, where that is known.
+    block: Option<u64>,
+    /// What its clock showed when the object began: an encoder that ran for a day goes on where it was, and players take
+    /// that for the length.
+    began: Option<u64>,
 }
 
 /// The headers of an object that begins with Opus.
@@ -215,11 +220,7 @@ fn played(opus: &Opus) -> Duration {
 impl Opus {
     fn place(&mut self, page: Page) -> Place {
         self.granule += self.samples.of(page);
-        let granule = if page.packets_that_end() > 0 {
-            self.granule
-        } else {
-            NO_GRANULE
-        };
+        let granule = (page.packets_that_end() > 0).then_some(self.granule);
         let place = Place {
             flags: page.flags() & CONTINUED,
             granule,
@@ -235,13 +236,32 @@ impl Chained {
     fn place(&mut self, page: Page, flags: u8) -> Place {
         let place = Place {
             flags,
-            granule: page.granule(),
+            granule: page.granule().map(|granule| self.since_it_began(page, granule)),
             serial: self.serial,
             sequence: self.sequence,
         };
         self.sequence = self.sequence.wrapping_add(1);
         place
     }
+}
+
+impl Chained {
+    fn since_it_began(&mut self, page: Page, granule: u64) -> u64 {
+        // Headers stand at 0.
+        let Some(block) = self.block.filter(|_| granule > 0) else {
+            return granule;
+        };
+        let first = || granule.saturating_sub(u64::from(page.packets_that_end()) * block);
+        granule.saturating_sub(*self.began.get_or_insert_with(first))
+    }
+}
+
+/// Samples in a packet of FLAC, by the header of its stream.
+fn flac_block(page: Page) -> Option<u64> {
+    let (head, _) = page.packets().next()?;
+    // After the mapping's own 9 bytes, "fLaC" and the block's header: the smallest and the largest.
+    let longest = head.starts_with(b"\x7fFLAC").then(|| head.get(19..21))??;
+    Some(u64::from(u16::from_be_bytes([longest[0], longest[1]])))
 }
 
 /// Writes the headers of a link, whose streams get numbers of their own: the source may use one twice.
@@ -254,6 +274,8 @@ fn chain(link: &Link, serial: u32, out: &mut Vec<u8>) -> Vec<Chained> {
                 source: page.serial(),
                 serial: serial.wrapping_add(number),
                 sequence: 0,
+                block: flac_block(page),
+                began: None,
             });
         }
         let Some(stream) = streams.iter_mut().find(|stream| stream.source == page.serial()) else {
@@ -267,7 +289,7 @@ fn chain(link: &Link, serial: u32, out: &mut Vec<u8>) -> Vec<Chained> {
 fn opus_headers(head: &[u8], serial: u32, comments: &[String]) -> Vec<u8> {
     let place = |flags, sequence| Place {
         flags,
-        granule: 0,
+        granule: Some(0),
         serial,
         sequence,
     };

@@ -1,5 +1,7 @@
 //! What `final.json` says: what was on air, what was made of it, and whether it can be trusted. No IO.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -190,6 +192,34 @@ pub enum Doubt {
         /// Why.
         words: String,
     },
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingOnAir => write!(f, "nobody was on air"),
+            Self::Lost { bytes } => write!(f, "{bytes} bytes that were on air are not in the bucket"),
+            Self::NoEnd { session } => write!(
+                f,
+                "session {session} has no end: its ingest was lost, and its tape may have more when it is back"
+            ),
+            Self::LessThanHeard { seconds, heard } => write!(
+                f,
+                "the objects play {seconds:.0} s of the {heard:.0} s that sources were on air"
+            ),
+            Self::ShowShort { percent, least } => {
+                write!(f, "only {percent} % of its time are there, {least} % were asked for")
+            }
+            Self::Silent { key } => write!(f, "{key} is all but silent"),
+            Self::Bitrate { key, bits } => {
+                write!(f, "{key} has {bits} bit/s, which does not go with its length")
+            }
+            Self::Probe { key, words } => write!(f, "ffprobe reads {key} otherwise than we do: {words}"),
+            Self::Rendition { key, words } => {
+                write!(f, "the rendition of {key} could not be made: {words}")
+            }
+        }
+    }
 }
 
 impl Final {
