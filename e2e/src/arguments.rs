@@ -25,7 +25,7 @@ pub enum Verb {
     Status,
     /// Builds the images from the sources as they are now and loads them into the nodes.
     Images {
-        /// icecast, ingest, liquidsoap, operator; none means all.
+        /// icecast, ingest, liquidsoap, operator, recorder-sidecar; none means all.
         rooms: Vec<String>,
     },
     /// Lets something happen to a node.

@@ -100,6 +100,24 @@ pub fn pids_of(cgroup: &str, name: &str) -> Result<Vec<Pid>> {
     }
 }
 
+/// Moves a process into the memory of the one cgroup below `cgroup` whose folder is called `name`.
+pub fn join_memory_of(cgroup: &str, name: &str, pid: Pid) -> Result<()> {
+    let trees = hierarchies();
+    let memory = trees
+        .iter()
+        .find(|tree| tree.controllers.iter().any(|have| have == "memory"));
+    let root = memory.context("no cgroup tree has the memory controller")?.root.join(cgroup);
+    let is_named = |folder: &PathBuf| {
+        folder
+            .file_name()
+            .is_some_and(|last| last.to_string_lossy().contains(name))
+    };
+    let found = tree(&root).into_iter().find(is_named);
+    let file = found.with_context(|| format!("{name} has no memory cgroup"))?.join("cgroup.procs");
+    fs::write(&file, pid.as_raw_nonzero().to_string())
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
 /// Sends the signal to every process in the cgroup, again and again until no new one turns up.
 pub fn signal(cgroup: &str, signal: Signal) -> Result<()> {
     let mut known: Vec<Pid> = vec![];

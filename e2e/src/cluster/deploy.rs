@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::studio::{self, Login};
-use super::{Places, doors, objects};
+use super::{Places, doors, objects, s3};
 use crate::install::command;
 use crate::steps::{Progress, Steps};
 
@@ -20,10 +20,11 @@ use crate::steps::{Progress, Steps};
 const OPERATOR_NAMESPACE: &str = "radio-system";
 const OPERATOR: &str = "radio-operator";
 /// The environment variables by which the operator knows its children's images, and the rooms they come from.
-const CHILDREN: [(&str, &str); 3] = [
+const CHILDREN: [(&str, &str); 4] = [
     ("RADIO_ICECAST_IMAGE", "icecast"),
     ("RADIO_INGEST_IMAGE", "ingest"),
     ("RADIO_LIQUIDSOAP_IMAGE", "liquidsoap"),
+    ("RADIO_RECORDER_IMAGE", "recorder-sidecar"),
 ];
 /// Less than a second of the example's mp3: but audio, not an error page.
 const HEARD: usize = 12_000;
@@ -116,14 +117,13 @@ pub async fn operator(
         .await
 }
 
-/// Applies the example and waits until it is ready.
-pub async fn example(target: &Target, steps: &Steps, repository: &Path) -> Result<()> {
+/// Applies a sample, and more objects in its namespace, and waits until it is ready.
+pub async fn example(target: &Target, steps: &Steps, sample: &Path, more: Vec<Value>) -> Result<()> {
     steps
         .run("example station", async |progress| {
-            let objects = target
-                .render(&repository.join("manifests/samples/example"))
-                .await?;
+            let mut objects = target.render(sample).await?;
             let waited = radio_objects(&objects);
+            objects.extend(more);
             target.apply(&objects).await?;
             for (object, namespace) in waited {
                 progress.say(format!("waiting for {object}"));
@@ -168,11 +168,13 @@ pub fn print_local(places: &Places, steps: &Steps, logins: &[Login]) {
         "\nOn the air after {:.0} s:\n  http://127.0.0.1:8000/live.mp3\n  http://127.0.0.1:8000/live.opus\n\n\
          {}\n\nTry next:\n  ffplay http://127.0.0.1:8000/live.opus\n  export KUBECONFIG={}\n  \
          kubectl -n radio get stations,mounts,pods     # kubectl is also in {}\n  \
+         kubectl -n radio get recordings               # once you have been the DJ; the files are in {}\n  \
          kubectl -n radio edit mount live\n  make e2e        make down",
         steps.elapsed().as_secs_f32(),
         studio::invitation(logins),
         kubeconfig.display(),
         places.visible.join("bin").display(),
+        s3::recordings(places).display(),
     );
 }
 
@@ -281,10 +283,12 @@ async fn listen() -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::install::rooms;
 
     fn images() -> BTreeMap<&'static str, String> {
-        ["icecast", "ingest", "liquidsoap", "operator"]
-            .into_iter()
+        rooms::ROOMS
+            .iter()
+            .map(|room| room.folder)
             .map(|room| (room, format!("here/{room}:1")))
             .collect()
     }
@@ -306,6 +310,7 @@ mod tests {
                 { "name": "RADIO_ICECAST_IMAGE", "value": "here/icecast:1" },
                 { "name": "RADIO_INGEST_IMAGE", "value": "here/ingest:1" },
                 { "name": "RADIO_LIQUIDSOAP_IMAGE", "value": "here/liquidsoap:1" },
+                { "name": "RADIO_RECORDER_IMAGE", "value": "here/recorder-sidecar:1" },
             ])
         );
         let error = set_images(&mut deployment, &BTreeMap::new()).unwrap_err();

@@ -32,7 +32,7 @@ use anyhow::{Context, Result};
 
 pub use down::down;
 pub use given::up_on_given;
-pub use netns::{dial, dial_from, spawn, within};
+pub use netns::{dial, dial_from, path as network_of, spawn, within};
 pub use preflight::require_root;
 pub use serve::serve;
 pub use status::status;

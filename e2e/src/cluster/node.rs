@@ -52,8 +52,8 @@ pub async fn repair(places: &Places, programs: &Programs, node: Node, pause: &Im
 /// Loads the image, unless nothing runs on the node that could take it.
 pub async fn load_if_running(places: &Places, node: Node, image: &Image) -> Result<bool> {
     match Outage::of(places, node) {
-        None | Some(Outage::Partitioned) => load(places, node, image).await,
-        Some(Outage::Killed | Outage::Stopped) => Ok(false),
+        None | Some(Outage::Partitioned | Outage::KubeletStopped) => load(places, node, image).await,
+        Some(Outage::Killed | Outage::Stopped | Outage::ContainerdKilled) => Ok(false),
     }
 }
 

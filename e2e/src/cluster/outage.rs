@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::{Node, Places, cgroups, network, node, processes, up};
@@ -19,6 +19,10 @@ pub enum Outage {
     Stopped,
     /// Everything runs, but nobody can be reached.
     Partitioned,
+    /// The kubelet hangs; pods run on.
+    KubeletStopped,
+    /// containerd is killed; pods run on, and nobody can start or end one.
+    ContainerdKilled,
 }
 
 impl Outage {
@@ -26,9 +30,14 @@ impl Outage {
     #[must_use]
     pub fn of(places: &Places, node: Node) -> Option<Self> {
         let word = fs::read_to_string(file(places, node)).ok()?;
-        [Self::Killed, Self::Stopped, Self::Partitioned]
-            .into_iter()
-            .find(|outage| outage.word() == word)
+        let all = [
+            Self::Killed,
+            Self::Stopped,
+            Self::Partitioned,
+            Self::KubeletStopped,
+            Self::ContainerdKilled,
+        ];
+        all.into_iter().find(|outage| outage.word() == word)
     }
 
     /// As `cluster status` says it.
@@ -38,6 +47,8 @@ impl Outage {
             Self::Killed => "killed",
             Self::Stopped => "stopped",
             Self::Partitioned => "partitioned",
+            Self::KubeletStopped => "without its kubelet",
+            Self::ContainerdKilled => "without containerd",
         }
     }
 }
@@ -65,6 +76,24 @@ pub async fn partition_node(name: &str) -> Result<()> {
     network::plug(node, false).await
 }
 
+/// Hangs the node's kubelet (SIGSTOP).
+pub fn stop_kubelet(name: &str) -> Result<()> {
+    signal_process(name, "kubelet", Signal::STOP, Outage::KubeletStopped)
+}
+
+/// Kills the node's containerd (SIGKILL).
+pub fn kill_containerd(name: &str) -> Result<()> {
+    signal_process(name, "containerd", Signal::KILL, Outage::ContainerdKilled)
+}
+
+fn signal_process(name: &str, process: &str, signal: Signal, outage: Outage) -> Result<()> {
+    let (places, node) = (Places::find()?, Node::named(name)?);
+    begin(&places, node, outage)?;
+    let pid = processes::pid(&places.records(), &format!("{name}-{process}"));
+    let pid = pid.with_context(|| format!("{process} of {name} does not run"))?;
+    rustix::process::kill_process(pid, signal).with_context(|| format!("{process} of {name}"))
+}
+
 /// Brings the node back, whatever was the matter with it, as if it had been switched on, or the cable plugged in.
 pub async fn return_node(name: &str) -> Result<()> {
     let (places, node) = (Places::find()?, Node::named(name)?);
@@ -72,16 +101,21 @@ pub async fn return_node(name: &str) -> Result<()> {
     match outage {
         None => {}
         Some(Outage::Partitioned) => network::plug(node, true).await?,
-        Some(Outage::Stopped) => cgroups::signal(&node.cgroup(), Signal::CONT)?,
+        Some(Outage::Stopped | Outage::KubeletStopped) => cgroups::signal(&node.cgroup(), Signal::CONT)?,
         Some(Outage::Killed) => {
             // Once more: the killing may have been interrupted.
             cgroups::kill(&node.cgroup()).await?;
             network::plug(node, true).await?;
-            let (programs, pause) = up::programs(&places, &Progress::default()).await?;
-            node::ensure(&places, &programs, node, &pause).await?;
+            ensure(&places, node).await?;
         }
+        Some(Outage::ContainerdKilled) => ensure(&places, node).await?,
     }
     cache::remove(&file(&places, node))
+}
+
+async fn ensure(places: &Places, node: Node) -> Result<()> {
+    let (programs, pause) = up::programs(places, &Progress::default()).await?;
+    node::ensure(places, &programs, node, &pause).await
 }
 
 fn begin(places: &Places, node: Node, outage: Outage) -> Result<()> {

@@ -2,16 +2,22 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
 
 use super::{Node, Places, cgroups, netns, objects};
 use crate::install::command;
 
 /// The kernel keeps no more of a program's name than this.
 const COMM_LENGTH: usize = 15;
+/// For a few hundred megabytes to be filled.
+const STARVED: Duration = Duration::from_secs(30);
 
 /// Kills (SIGKILL) every process called `comm` in a container; gives back how many there were.
 pub async fn kill_process(namespace: &str, pod: &str, container: &str, comm: &str) -> Result<usize> {
@@ -31,12 +37,67 @@ pub async fn signal_process(
     let wanted: String = comm.chars().take(COMM_LENGTH).collect();
     let mut hit = 0;
     for pid in cgroups::pids_of(&pod.node.cgroup(), &id)? {
-        let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
-        if name.trim_end() == wanted && rustix::process::kill_process(pid, signal).is_ok() {
+        if is_called(pid, &wanted) && rustix::process::kill_process(pid, signal).is_ok() {
             hit += 1;
         }
     }
     Ok(hit)
+}
+
+/// Uses up the memory of a container until the kernel has killed its processes called `comm`, as it would if they had used it up
+/// themselves.
+pub async fn starve(namespace: &str, pod: &str, container: &str, comm: &str) -> Result<()> {
+    let pod = Pod::find(namespace, pod).await?;
+    let (id, cgroup) = (pod.container(container)?, pod.node.cgroup());
+    let wanted: String = comm.chars().take(COMM_LENGTH).collect();
+    let is_victim = |pid: &Pid| is_called(*pid, &wanted);
+    let victims: Vec<Pid> = cgroups::pids_of(&cgroup, &id)?.into_iter().filter(is_victim).collect();
+    if victims.is_empty() {
+        bail!("no process {comm} runs in the container {container} of {}", pod.name);
+    }
+    for victim in &victims {
+        // The kernel kills the worst, and that is not to be an eater: nobody else may say so, and each has a part only.
+        let file = format!("/proc/{}/oom_score_adj", victim.as_raw_nonzero());
+        fs::write(&file, "1000").with_context(|| format!("cannot write {file}"))?;
+    }
+    let mut eaters = [eater()?, eater()?];
+    for eater in &eaters {
+        let pid = eater.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        cgroups::join_memory_of(&cgroup, &id, pid.context("tail has no pid")?)?;
+    }
+    for eater in &mut eaters {
+        let mut stdin = eater.stdin.take().context("sh without a stdin")?;
+        stdin.write_all(b"go\n").await?;
+    }
+    let begun = Instant::now();
+    while victims.iter().any(is_victim) {
+        if begun.elapsed() > STARVED {
+            bail!("{comm} in {container} of {} does not run out of memory", pod.name);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for eater in &mut eaters {
+        eater.kill().await.context("tail does not end")?;
+    }
+    Ok(())
+}
+
+/// Eats memory once it is told to; it ends when it is dropped.
+fn eater() -> Result<Child> {
+    // `tail` keeps a line until it has all of it, and this one never ends.
+    Command::new("sh")
+        .args(["-c", "read go && exec tail /dev/zero"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("sh")
+}
+
+fn is_called(pid: Pid, comm: &str) -> bool {
+    let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
+    name.trim_end() == comm
 }
 
 /// Lets no packet pass between two pods any more, in either direction, by address or by Service.

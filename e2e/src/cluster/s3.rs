@@ -15,6 +15,9 @@ use crate::install::golang::Programs;
 /// Where it listens, inside the cluster's network.
 pub const ADDRESS: &str = "198.18.0.1:9000";
 
+/// The bucket of the example station's recordings.
+const EXAMPLE: &str = "example";
+
 /// The key pair with which everything in S3 may be read and written.
 pub struct Credentials {
     /// The public half.
@@ -51,9 +54,30 @@ pub async fn ensure(places: &Places, programs: &Programs) -> Result<()> {
         .map(drop)
 }
 
+fn folder(places: &Places) -> PathBuf {
+    places.state.join("s3")
+}
+
+/// Where a person finds what the example station recorded.
+#[must_use]
+pub fn recordings(places: &Places) -> PathBuf {
+    folder(places).join(EXAMPLE)
+}
+
+/// The Secret by which the example station stores its recordings, in its namespace.
+pub fn example_secret(places: &Places) -> Result<Value> {
+    let key = Credentials::read(places)?;
+    Ok(json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "example-store", "namespace": "radio" },
+        "stringData": { "access-key-id": key.access_key, "secret-access-key": key.secret_key },
+    }))
+}
+
 fn versitygw(places: &Places, programs: &Programs) -> Result<Service> {
-    let folder = places.state.join("s3");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder(places);
+    // A bucket is a folder.
+    let bucket = folder.join(EXAMPLE);
+    fs::create_dir_all(&bucket).with_context(|| format!("cannot make {}", bucket.display()))?;
     let credentials = Credentials::read(places)?;
     let arguments = vec![
         "--port".into(),

@@ -62,7 +62,8 @@ pub async fn up(places: &Places, steps: &Steps, extent: Extent) -> Result<()> {
         .collect();
     let target = deploy::Target::local(places);
     deploy::operator(&target, steps, &places.repository, &names).await?;
-    deploy::example(&target, steps, &places.repository).await?;
+    let sample = places.repository.join("manifests/samples/recorded");
+    deploy::example(&target, steps, &sample, vec![s3::example_secret(places)?]).await?;
     steps.run("audio at 127.0.0.1:8000", deploy::hear).await?;
     let logins = studio::logins(&target, steps).await?;
     deploy::print_local(places, steps, &logins);

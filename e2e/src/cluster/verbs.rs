@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
-pub use super::outage::{Outage, kill_node, partition_node, return_node, stop_node};
-pub use super::pods::{block, kill_process, signal_process, unblock};
+pub use super::outage::{
+    Outage, kill_containerd, kill_node, partition_node, return_node, stop_kubelet, stop_node,
+};
+pub use super::pods::{block, kill_process, signal_process, starve, unblock};
 use super::{Places, up};
 use crate::install::rooms::{self, Images};
 use crate::steps::Steps;

@@ -20,7 +20,7 @@ pub async fn namespace(client: &Client, namespace: &str) -> String {
 }
 
 async fn conditions(client: &Client, namespace: &str, out: &mut String) {
-    for (group, version, kind) in &api::KINDS[..2] {
+    for (group, version, kind) in &api::KINDS[..3] {
         let api = api::dynamic(client, namespace, group, version, kind);
         let Ok(list) = api.list(&ListParams::default()).await else {
             continue;

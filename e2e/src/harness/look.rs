@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
+use tokio::process::Command;
 
 use super::{Stage, until};
+use crate::cluster::Places;
 
 impl Stage {
     /// Waits for an Event about an object; gives its type and its sentence.
@@ -39,6 +41,23 @@ impl Stage {
         })
         .await?;
         Ok(event)
+    }
+
+    /// What a person reads who asks kubectl about the namespace.
+    pub async fn kubectl(&self, words: &[&str]) -> Result<String> {
+        let places = Places::find()?;
+        let mut kubectl = Command::new(places.visible.join("bin/kubectl"));
+        kubectl.arg("--kubeconfig").arg(places.kubeconfig()).env("KUBECACHEDIR", places.kubectl_cache());
+        kubectl.args(["--namespace", &self.namespace]).args(words);
+        let done = kubectl.output().await.context("kubectl did not start")?;
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        ensure!(
+            done.status.success(),
+            "kubectl {}: {said}{}",
+            words.join(" "),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(said)
     }
 
     /// Every pod of the namespace that is not about to go, with what changes when it or a container is a new one.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::StatusCode;
 use ingest::api::{Session, Sessions};
-use ingest::config::TapeAccess;
+use ingest::config::{FEEDS_KEY, TapeAccess};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
@@ -16,13 +16,13 @@ use tokio_util::task::AbortOnDropHandle;
 use super::request::{self, Answer};
 use super::{Stage, until};
 
-/// What this needs of a playout's configuration.
+/// What this needs of a reader's configuration.
 #[derive(Deserialize)]
-struct Playout {
+struct Told {
     tape: TapeAccess,
 }
 
-/// The read API of one ingest pod, with the rights of a Mount's playout.
+/// The read API of one ingest pod, with the rights of one of its readers.
 pub struct Tape {
     stage: Stage,
     pod: String,
@@ -33,8 +33,18 @@ pub struct Tape {
 impl Stage {
     /// The tapes that the playout of a Mount may read.
     pub async fn tape(&self, mount: &str) -> Result<Tape> {
-        let config = self.secret(&format!("{mount}-playout"), "playout.json").await?;
-        let Playout { tape } = serde_json::from_str(&config).context("the playout is told of no tape")?;
+        self.tape_of(&format!("{mount}-playout"), "playout.json").await
+    }
+
+    /// The tapes that the origin of a Station may read: those of its passthrough Mounts.
+    pub async fn passthrough_tape(&self, station: &str) -> Result<Tape> {
+        self.tape_of(&format!("{station}-origin"), FEEDS_KEY).await
+    }
+
+    async fn tape_of(&self, secret: &str, key: &str) -> Result<Tape> {
+        let config = self.secret(secret, key).await?;
+        let Told { tape } =
+            serde_json::from_str(&config).with_context(|| format!("{secret} is told of no tape"))?;
         let [address] = tape.addresses.as_slice() else {
             bail!("there is not one ingest: {:?}", tape.addresses);
         };

@@ -20,7 +20,7 @@ pub struct Room {
 }
 
 /// All rooms that become images.
-pub static ROOMS: [Room; 4] = [
+pub static ROOMS: [Room; 5] = [
     Room {
         folder: "icecast",
         package: "icecast-agent",
@@ -36,6 +36,10 @@ pub static ROOMS: [Room; 4] = [
     Room {
         folder: "operator",
         package: "radio-operator",
+    },
+    Room {
+        folder: "recorder-sidecar",
+        package: "recorder",
     },
 ];
 
@@ -149,12 +153,12 @@ mod tests {
         };
         assert_eq!(
             folders(&[]).unwrap(),
-            ["icecast", "ingest", "liquidsoap", "operator"]
+            ["icecast", "ingest", "liquidsoap", "operator", "recorder-sidecar"]
         );
         assert_eq!(folders(&["operator"]).unwrap(), ["operator"]);
         let error = folders(&["opertor"]).unwrap_err().to_string();
         assert!(
-            error.ends_with("icecast, ingest, liquidsoap, operator"),
+            error.ends_with("icecast, ingest, liquidsoap, operator, recorder-sidecar"),
             "{error}"
         );
     }

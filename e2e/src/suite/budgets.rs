@@ -11,7 +11,7 @@ pub struct Area {
 }
 
 /// Every area that has tests.
-pub const AREAS: [Area; 2] = [
+pub const AREAS: [Area; 3] = [
     Area {
         prefix: "ground_",
         budget: Duration::from_mins(3),
@@ -19,5 +19,9 @@ pub const AREAS: [Area; 2] = [
     Area {
         prefix: "tape_",
         budget: Duration::from_mins(3),
+    },
+    Area {
+        prefix: "recording_",
+        budget: Duration::from_mins(7),
     },
 ];

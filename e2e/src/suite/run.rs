@@ -1,12 +1,12 @@
 //! What each `make` target runs, in order.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use tokio::runtime::Runtime;
 
 use super::budgets::AREAS;
@@ -23,8 +23,13 @@ const AT_ONCE: &str = "2";
 /// Some of the full extent take nodes away.
 const ONE_BY_ONE: &str = "1";
 
-/// Faults of the recorder, as processes against the twin: minutes of kills and slow stores. One of each row is run without them.
-const RECORDER_FAULTS: [&str; 3] = ["ingest_killed::", "kills::", "troubles::"];
+/// The recorder as processes, against the twin. They wait most of the time, for seconds of a show to pass.
+const RECORDER: [&str; 3] = ["archive", "finalize", "recorder"];
+/// How many of its shows go on at a time; with all rows each has more to do.
+const SHOWS: &str = "8";
+const SHOWS_OF_ALL: &str = "4";
+/// Needs a cluster.
+const PROMISES: &str = "promises";
 /// What strangers send is parsed by these; `ingest/fuzz` has a target for each.
 const FUZZED: [&str; 8] = ["ogg", "mp3", "adts", "webm", "sniff", "repage", "head", "chunked"];
 /// Pinned, for the same report from the same corpus.
@@ -77,34 +82,60 @@ pub fn everything(table: &mut Table) {
     }
 }
 
-/// Every test but the promises, which need a cluster.
+/// Every test that needs no cluster.
 fn unit_tests(table: &mut Table) -> bool {
-    let modules = match promise_modules() {
-        Ok(modules) => modules,
+    let targets = match test_targets() {
+        Ok(targets) => targets,
         Err(error) => return table.call("unit tests", || Err(error)),
     };
-    let mut tests = cargo(&["test", "--workspace", "--"]);
-    let faults = RECORDER_FAULTS.map(str::to_owned);
-    for module in modules.into_iter().chain(faults) {
-        tests.args(["--skip", &module]);
-    }
-    println!("not run here: the recorder's faults; `make e2e-full T=recorder` runs them");
-    table.run("unit tests", None, &mut tests)
-}
-
-/// `ground_api::` and so on. cargo skips by any part of a name, and `tape_` alone is part of many.
-fn promise_modules() -> Result<Vec<String>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises");
-    let mut modules = vec![];
-    for file in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
-        let file = file?.path();
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        if stem != "main" {
-            modules.push(format!("{stem}::"));
+    let mut tests = cargo(&["test", "--workspace", "--lib", "--bins"]);
+    for target in targets {
+        if target != PROMISES && !RECORDER.contains(&target.as_str()) {
+            tests.args(["--test", &target]);
         }
     }
-    modules.sort();
-    Ok(modules)
+    table.run("unit tests", None, &mut tests) && recorder(table, Extent::Representative)
+}
+
+fn recorder(table: &mut Table, extent: Extent) -> bool {
+    let mut tests = cargo(&["test", "--workspace"]);
+    for target in RECORDER {
+        tests.args(["--test", target]);
+    }
+    let shows = match extent {
+        Extent::Representative => SHOWS,
+        Extent::Full => SHOWS_OF_ALL,
+    };
+    tests.args(["--", "--test-threads", shows, "--nocapture"]);
+    if extent == Extent::Full {
+        tests.env("RADIO_FULL", "1");
+    }
+    table.run("recorder", None, &mut tests)
+}
+
+/// The names of all integration tests of the workspace.
+fn test_targets() -> Result<Vec<String>> {
+    let told = cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
+    let told: Metadata = serde_json::from_slice(&told.stdout).context("cargo metadata")?;
+    let all = told.packages.into_iter().flat_map(|package| package.targets);
+    let tests = all.filter(|target| target.kind.iter().any(|kind| kind == "test"));
+    Ok(tests.map(|target| target.name).collect())
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
 }
 
 /// End-to-end tests by the beginning of their names, area by area.
@@ -118,7 +149,7 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
         } else {
             area.prefix
         };
-        let mut tests = cargo(&["test", "--workspace", "--test", "promises"]);
+        let mut tests = cargo(&["test", "--workspace", "--test", PROMISES]);
         if extent == Extent::Full {
             // Promises of single processes; one of each row is among the unit tests.
             tests.args(["--test", "tape"]);
@@ -139,9 +170,10 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
     if extent == Extent::Full && "tape_fuzz".starts_with(name) {
         fuzz(table);
     }
-    if extent == Extent::Full && "recorder".starts_with(name) {
-        let mut tests = cargo(&["test", "--workspace", "--test", "recorder", "--test", "finalize"]);
-        table.run("recorder", None, &mut tests);
+    // What the cluster's rows are about, in all their rows.
+    let is_recorder = ["recorder", "recording_"].iter().any(|row| row.starts_with(name));
+    if extent == Extent::Full && is_recorder {
+        recorder(table, extent);
     }
 }
 
@@ -165,7 +197,7 @@ fn fuzz(table: &mut Table) {
 
 /// `make bench`.
 pub fn bench(table: &mut Table) {
-    let mut tests = cargo(&["test", "--workspace", "--test", "promises", "--", "bench_"]);
+    let mut tests = cargo(&["test", "--workspace", "--test", PROMISES, "--", "bench_"]);
     tests.args(["--test-threads", ONE_BY_ONE, "--nocapture"]);
     table.run("bench", None, &mut tests);
 }
@@ -233,17 +265,22 @@ fn cluster(args: &[&str]) -> Command {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::suite::budgets::Area;
 
     #[test]
-    fn every_area_and_the_benches_are_skipped_without_a_cluster() {
-        let modules = promise_modules().unwrap();
-        for prefix in AREAS.iter().map(|area| area.prefix).chain(["bench_"]) {
-            assert!(
-                modules.iter().any(|module| module.starts_with(prefix)),
-                "{prefix} has no test"
-            );
+    fn every_area_has_tests_and_nothing_is_run_twice() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises");
+        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        let files: Vec<String> = files.map(|file| file.into_string().unwrap()).collect();
+        for Area { prefix, .. } in AREAS {
+            assert!(files.iter().any(|file| file.starts_with(prefix)), "{prefix} has no test");
         }
-        assert!(modules.iter().all(|module| module.ends_with("::")));
+        let targets = test_targets().unwrap();
+        for apart in RECORDER.iter().chain([&PROMISES]) {
+            assert!(targets.iter().any(|target| target == apart), "{apart} in {targets:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, ensure};
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
@@ -127,6 +127,18 @@ impl Backend {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// Makes a bucket.
+    pub async fn create_bucket(&self, name: &str) -> Result<()> {
+        let asked = self.ask(Method::PUT, &format!("/{name}")).await;
+        let (status, body) = asked.map_err(|error| anyhow!("the bucket {name} was not made: {error}"))?;
+        ensure!(
+            status.is_success(),
+            "the bucket {name} was not made: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok(())
     }
 
     /// An upload goes.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -14,20 +15,24 @@ use tokio::task::JoinSet;
 use super::Outage;
 use super::cut::Cut;
 use super::serve::{self, Shared};
+use crate::cluster;
 
 const BACKLOG: u32 = 1024;
 
 /// A port that stays ours while nobody listens on it.
 pub(super) struct Door {
     address: SocketAddr,
+    /// The network namespace it is in; none is the host's.
+    network: Option<PathBuf>,
     _keeps_the_port: TcpSocket,
 }
 
 impl Door {
-    pub(super) fn at(address: SocketAddr) -> Result<Self> {
-        let socket = bound(address)?;
+    pub(super) fn at(address: SocketAddr, network: Option<PathBuf>) -> Result<Self> {
+        let socket = bound(address, network.as_deref())?;
         Ok(Self {
             address: socket.local_addr()?,
+            network,
             _keeps_the_port: socket,
         })
     }
@@ -38,7 +43,7 @@ impl Door {
 
     /// Opens the door; it takes connections from now on.
     pub(super) fn open(&self) -> Result<TcpListener> {
-        bound(self.address)?
+        bound(self.address, self.network.as_deref())?
             .listen(BACKLOG)
             .with_context(|| format!("cannot listen on {}", self.address))
     }
@@ -73,12 +78,19 @@ impl Door {
     }
 }
 
-fn bound(address: SocketAddr) -> Result<TcpSocket> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
+fn bound(address: SocketAddr, network: Option<&Path>) -> Result<TcpSocket> {
+    let make = || {
+        if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }
+    };
+    // A socket stays in the namespace it was made in, wherever it is used.
+    let socket = match network {
+        Some(network) => cluster::within(network, make)??,
+        None => make()?,
+    };
     socket.set_reuseaddr(true)?;
     socket
         .bind(address)

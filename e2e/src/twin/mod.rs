@@ -25,7 +25,7 @@ mod versity;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,6 +39,7 @@ pub use operation::Operation;
 pub use signature::hex;
 pub use versity::VersityGw;
 
+use crate::cluster;
 use door::Door;
 use serve::Shared;
 
@@ -74,6 +75,18 @@ pub struct Twin {
 impl Twin {
     /// Starts one; port 0 takes a free one. Without a key in [`Twin::keys`] it refuses everybody.
     pub fn start(listen: SocketAddr, backend: Backend, rules: Rules) -> Result<Self> {
+        Self::behind(Door::at(listen, None)?, backend, rules)
+    }
+
+    /// Starts one that the local cluster's pods reach; the store behind is reached from the host.
+    pub fn start_in_cluster(backend: Backend, rules: Rules) -> Result<Self> {
+        let any = format!("{}:0", cluster::CONTROL_PLANE_ADDRESS).parse()?;
+        let network = cluster::network_of(cluster::CONTROL_PLANE);
+        let door = Door::at(any, Some(network)).context("the local cluster has no network: `make up` first")?;
+        Self::behind(door, backend, rules)
+    }
+
+    fn behind(door: Door, backend: Backend, rules: Rules) -> Result<Self> {
         let shared = Arc::new(Shared {
             backend,
             rules,
@@ -84,7 +97,6 @@ impl Twin {
             pace: std::sync::Mutex::default(),
             completing: tokio::sync::Mutex::default(),
         });
-        let door = Door::at(listen)?;
         let (address, listener) = (door.address(), door.open()?);
         let serving = door.serve(listener, shared.clone());
         let serving = tokio::spawn(async move {

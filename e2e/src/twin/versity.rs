@@ -79,6 +79,12 @@ impl VersityGw {
         &self.key
     }
 
+    /// Where it stores: a folder for each bucket, a file for each object.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// It as the store behind a twin.
     pub fn backend(&self) -> Result<Backend> {
         Backend::new(&self.address.to_string(), self.key.clone())

@@ -1,16 +1,13 @@
 //! Promise: `kubectl wait` tells the truth, deleting leaves nothing, and an idle station writes nothing to the API.
 
-use std::process::Output;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use e2e::cluster::Places;
+use anyhow::{Result, ensure};
 use e2e::harness::radio::{ON_AIR, PLAYLIST, mount, station};
 use e2e::harness::{Stage, audit, play, until};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
-use tokio::process::Command;
 
 const OPERATOR: &str = "system:serviceaccount:radio-system:radio-operator";
 const IDLE: Duration = Duration::from_mins(1);
@@ -54,28 +51,8 @@ async fn ground_kubectl_wait_is_right_after_create_and_edit() {
 }
 
 async fn kubectl_wait(stage: &Stage, object: &str) -> Result<()> {
-    let places = Places::find()?;
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = Command::new(places.visible.join("bin/kubectl"))
-        .arg("--kubeconfig")
-        .arg(places.kubeconfig())
-        .args([
-            "--namespace",
-            &stage.namespace,
-            "wait",
-            "--for=condition=Ready",
-            "--timeout=60s",
-            object,
-        ])
-        .output()
-        .await
-        .context("kubectl did not start")?;
-    let said = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
-    ensure!(status.success(), "kubectl wait {object}: {said}");
-    Ok(())
+    let words = ["wait", "--for=condition=Ready", "--timeout=60s", object];
+    stage.kubectl(&words).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use e2e::harness::inputs::take;
 use e2e::harness::radio::{ON_AIR, PLAYLIST};
 use e2e::harness::{Stage, play_alone, until};
 use e2e::sound::{Codec, Dj, GapKind, Script, Tone};
-use kube::api::ListParams;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const EARLY: Tone = Tone::Hz(440);
 const LATE: Tone = Tone::Hz(660);
@@ -19,19 +18,15 @@ const TOLD: Duration = Duration::from_secs(30);
 async fn tape_operator_absent_changes_nothing_and_new_djs_are_heard() {
     play_alone("absent", |stage| async move {
         stage.on_air_with_inputs().await?;
-        let operator = Stage {
-            namespace: "radio-system".to_owned(),
-            ..stage.clone()
-        };
         let early = connect(&stage, "mobile", EARLY).await?;
         stage
             .await_input(("live", "mobile"), "connected", TOLD, |input| input.connected)
             .await?;
         let pods = stage.pods().await?;
-        scale(&operator, 0).await?;
+        stage.operators(0).await?;
         let shown = without_operator(&stage, &early).await;
         // Other tests need it, whatever happened here.
-        scale(&operator, 1).await?;
+        stage.operators(1).await?;
         let late = shown?;
 
         let told = stage
@@ -100,32 +95,5 @@ async fn await_source(stage: &Stage, source: Option<&str>) -> Result<()> {
         }
     })
     .await
-    .map(drop)
-}
-
-/// Waits until there are that many operators, to the last pod.
-async fn scale(operator: &Stage, replicas: usize) -> Result<()> {
-    let spec = json!({"spec": {"replicas": replicas}});
-    operator.merge("Deployment", "radio-operator", spec).await?;
-    let ours = ListParams::default().labels("app.kubernetes.io/name=radio-operator");
-    until(&format!("{replicas} operators"), 4 * ON_AIR, || async {
-        let pods = operator
-            .kind("Pod")
-            .list(&ours)
-            .await
-            .map_err(|e| e.to_string())?;
-        let ready = pods.iter().filter(|pod| {
-            let containers = pod.data.pointer("/status/containerStatuses/0/ready");
-            containers.and_then(Value::as_bool) == Some(true)
-        });
-        let (ready, all) = (ready.count(), pods.items.len());
-        if ready == replicas && all == replicas {
-            Ok(())
-        } else {
-            Err(format!("{all} pods, {ready} ready"))
-        }
-    })
-    .await
-    .context("the operator")
     .map(drop)
 }

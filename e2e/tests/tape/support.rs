@@ -118,6 +118,7 @@ impl Ingest {
                 mounts: None,
             }],
             tape_cap_bytes: GIGABYTE,
+            recordings: Vec::new(),
         };
         fs::create_dir(folder.path().join("mounted"))?;
         fs::create_dir(folder.path().join("tapes"))?;

@@ -280,3 +280,18 @@ async fn a_real_bucket_suffices() {
         suffices(&place).await;
     }
 }
+
+#[tokio::test]
+async fn a_folder_is_a_bucket_and_an_object_is_a_file() {
+    let stage = Stage::r2().await;
+    let folder = stage.versity.folder().join("made-by-hand");
+    std::fs::create_dir(&folder).unwrap();
+    for client in [stage.client(), stage.versity()] {
+        let put = client.put_object().bucket("made-by-hand").key("a/b.ogg");
+        put.body(ByteStream::from_static(b"on air")).send().await.unwrap();
+        let listed = client.list_objects_v2().bucket("made-by-hand").send().await.unwrap();
+        assert_eq!(listed.contents()[0].key(), Some("a/b.ogg"));
+        stage.pause_for_key().await;
+    }
+    assert_eq!(std::fs::read(folder.join("a/b.ogg")).unwrap(), b"on air");
+}
