@@ -8,6 +8,7 @@ mod definitions;
 pub mod input;
 pub mod mount;
 pub mod quantity;
+pub mod recorded;
 pub mod recording;
 pub mod refs;
 pub mod station;

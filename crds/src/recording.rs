@@ -1,7 +1,10 @@
 //! `Recording`: one archive of what went on air at a Mount, and what became of it. No IO.
 
+mod status;
+
+pub use status::{Gap, GapKind, Object, Over, Phase, RecordingStatus, Session};
+
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema, core::Rule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +17,8 @@ pub const DEFAULT_IDLE_END: &str = "2m";
 pub const DEFAULT_MAX_LENGTH: &str = "6h";
 /// What a Recording that names no size may hold on its node's disk.
 pub const DEFAULT_SPOOL_SIZE: &str = "2Gi";
+/// What a spool holds at least: two segments, so that one can be sent while the next one comes.
+const SMALLEST_SPOOL: u64 = 8 << 20;
 /// The first edition of the final object.
 pub const FIRST_EDITION: u32 = 1;
 
@@ -100,7 +105,8 @@ pub struct RecordingSpec {
     /// Where it is kept.
     pub store: Bucket,
 
-    /// Most bytes that wait on the recorder's node while the store does not answer, in Mi, Gi or Ti. Default: 2Gi.
+    /// Most bytes that wait on the recorder's node while the store does not answer, in Mi, Gi or Ti; less than 8Mi counts
+    /// as 8Mi. Default: 2Gi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(validation = text::volume_size())]
@@ -174,211 +180,6 @@ pub enum Rendition {
     Mp3,
 }
 
-/// What the operator observed of a Recording. It is written when something changes, not as time goes by.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RecordingStatus {
-    /// The `metadata.generation` this status was made from; older than the object's: not handled yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-
-    /// `Ready`: the final object is verified. `Reconciling`, `Stalled`, `StoreReachable` and `SpoolFilling` are present
-    /// only while they matter.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "conditions::schema")]
-    pub conditions: Vec<Condition>,
-
-    /// How far it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<Phase>,
-
-    /// When it went on air first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "conditions::time")]
-    pub started_at: Option<Time>,
-
-    /// When it was on air last; absent while it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "conditions::time")]
-    pub ended_at: Option<Time>,
-
-    /// How long it is, e.g. `1h59m`; absent while it is on air.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duration: Option<String>,
-
-    /// Its bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<i64>,
-
-    /// The same for people, e.g. `164 MiB`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<String>,
-
-    /// Number of gaps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gaps: Option<i32>,
-
-    /// The first 16 of the gaps.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["from".into(), "kind".into()]))]
-    pub gap_list: Vec<Gap>,
-
-    /// The first 64 of the connections that belong to it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
-    pub sessions: Vec<Session>,
-
-    /// The first 8 of the final objects: one for each change of codec, and the renditions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
-    pub objects: Vec<Object>,
-
-    /// The version of the final objects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<u32>,
-
-    /// Percent of the window that was on air.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub coverage: Option<u8>,
-
-    /// When the final objects were read back and found good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "conditions::time")]
-    pub verified_at: Option<Time>,
-
-    /// Why somebody should listen to it, in sentences.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub doubts: Vec<String>,
-
-    /// Why nothing more belongs to it; absent while something may.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub over: Option<Over>,
-
-    /// The edition the final objects are of; absent: there are none yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edition: Option<u32>,
-
-    /// How often it was recorded further because a tape that was given up came back; each time is one more edition.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reopened: Option<u32>,
-}
-
-/// How far a Recording is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Phase {
-    /// Nobody is on air yet.
-    Waiting,
-    /// It goes on.
-    OnAir,
-    /// It is over, and the rest goes into the bucket.
-    Storing,
-    /// The final object is being made.
-    Finalizing,
-    /// The final object was read back and is good.
-    Verified,
-    /// The final object is there, and somebody should listen to it.
-    Doubtful,
-    /// Nothing went on air.
-    Empty,
-}
-
-/// Why nothing more belongs to a Recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Over {
-    /// Nobody was on air for `idleEnd`.
-    Idle,
-    /// `window.until` has come.
-    Until,
-    /// It got as long as `maxLength`.
-    MaxLength,
-}
-
-/// A time in which nothing is in the recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Gap {
-    /// From when.
-    #[schemars(schema_with = "conditions::time")]
-    pub from: Timestamp,
-
-    /// To when.
-    #[schemars(schema_with = "conditions::time")]
-    pub to: Timestamp,
-
-    /// Why: `noSource`, `rehearsal`, `automation`, or `lost`, which is the only one that should not be.
-    pub kind: GapKind,
-
-    /// Bytes that are gone, of one that is `lost`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<i64>,
-}
-
-/// Why nothing is in the recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum GapKind {
-    /// Nobody was connected.
-    NoSource,
-    /// Whoever was connected was in rehearsal.
-    Rehearsal,
-    /// Playlists were heard.
-    Automation,
-    /// It was sent, and is gone.
-    Lost,
-}
-
-/// One connection of one source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Session {
-    /// Its name on the tape and in the bucket.
-    pub id: String,
-
-    /// The input it came in at.
-    pub input: String,
-
-    /// When it was on air first.
-    #[schemars(schema_with = "conditions::time")]
-    pub from: Timestamp,
-
-    /// When it was on air last; absent while it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "conditions::time")]
-    pub to: Option<Timestamp>,
-
-    /// Bytes of it in the bucket; absent while it goes on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<i64>,
-}
-
-/// A final object in the bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Object {
-    /// Its key in the bucket.
-    pub key: String,
-
-    /// The same with the bucket, e.g. `s3://shows/city/radio/live/live-20261121t190000z/final-1/final-1.ogg`.
-    pub url: String,
-
-    /// Its bytes.
-    pub bytes: i64,
-
-    /// How long it plays.
-    pub seconds: i64,
-
-    /// What is in it, e.g. `opus`.
-    pub codec: String,
-
-    /// Its SHA-256, in hexadecimal.
-    pub sha256: String,
-}
-
 impl RecordingSpec {
     /// After how many seconds without a source on air it is over; `None` if what is written is no time.
     #[must_use]
@@ -395,25 +196,14 @@ impl RecordingSpec {
     /// How many bytes may wait on its node; `None` if what is written is no size.
     #[must_use]
     pub fn spool_bytes(&self) -> Option<u64> {
-        quantity::bytes(self.spool_size.as_deref().unwrap_or(DEFAULT_SPOOL_SIZE))
+        let asked = quantity::bytes(self.spool_size.as_deref().unwrap_or(DEFAULT_SPOOL_SIZE));
+        asked.map(|bytes| bytes.max(SMALLEST_SPOOL))
     }
 
     /// The wanted edition of the final object.
     #[must_use]
     pub fn edition(&self) -> u32 {
         self.edition.unwrap_or(FIRST_EDITION)
-    }
-}
-
-impl Recording {
-    /// Nothing more will come of it: nothing needs its tape.
-    #[must_use]
-    pub fn has_everything(&self) -> bool {
-        let phase = self.status.as_ref().and_then(|status| status.phase);
-        matches!(
-            phase,
-            Some(Phase::Finalizing | Phase::Verified | Phase::Doubtful | Phase::Empty)
-        )
     }
 }
 
@@ -448,6 +238,11 @@ mod tests {
         assert_eq!(spec.max_length_seconds(), Some(21_600));
         assert_eq!(spec.spool_bytes(), Some(2 << 30));
         assert_eq!(spec.edition(), 1);
+        let small = RecordingSpec {
+            spool_size: Some("1Mi".to_owned()),
+            ..spec.clone()
+        };
+        assert_eq!(small.spool_bytes(), Some(8 << 20));
         // Instants keep their fractions of a second: what is before `from` does not belong to it.
         let again = serde_json::to_value(&spec).unwrap();
         assert_eq!(again["window"]["from"], "2026-11-21T19:00:00.25Z");

@@ -107,7 +107,7 @@ pub struct Storage {
     pub s3: Bucket,
 
     /// Most bytes one recording keeps on its node while the store does not answer, in Mi, Gi or Ti. Default: 2Gi.
-    /// What does not fit stays on the tape.
+    /// What does not fit stays on the tape. Less than 8Mi counts as 8Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(validation = text::volume_size())]

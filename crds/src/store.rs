@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{refs::SecretRef, text};
 
-/// The key of the Secret that says who asks the store.
-pub const ACCESS_KEY_ID: &str = "access-key-id";
-/// The key of the Secret that proves it.
-pub const SECRET_ACCESS_KEY: &str = "secret-access-key";
 /// What requests are signed for if nothing else is said.
 pub const DEFAULT_REGION: &str = "auto";
 

@@ -84,7 +84,7 @@ pub struct Session {
 }
 
 /// From when to when a session was routed live, whatever was between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Aired {
     /// The first instant.
@@ -92,6 +92,20 @@ pub struct Aired {
     /// When it was last routed elsewhere, or ended; absent while it is on air.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
+    /// Each time it was, the oldest first. Of very many, some are told as one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spells: Vec<Spell>,
+}
+
+/// One time a session was routed live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spell {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; absent: it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
 }
 
 /// How a session ended.

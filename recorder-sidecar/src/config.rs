@@ -249,7 +249,7 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-fn idle_end() -> u32 {
+pub(crate) fn idle_end() -> u32 {
     120
 }
 

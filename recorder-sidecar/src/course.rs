@@ -38,11 +38,23 @@ pub fn spans(session: &Session) -> Vec<Span> {
         // It never was more than a login.
         return Vec::new();
     }
-    let whole = session.aired.as_ref().map(|aired| Span {
+    let Some(aired) = &session.aired else {
+        return Vec::new();
+    };
+    // A source may stay connected for days and be on air twice: two Recordings.
+    let spells = aired.spells.iter().map(|spell| Span {
+        from: spell.from,
+        to: spell.to,
+    });
+    let whole = Span {
         from: aired.first,
         to: aired.last,
-    });
-    whole.into_iter().collect()
+    };
+    if aired.spells.is_empty() {
+        vec![whole]
+    } else {
+        spells.collect()
+    }
 }
 
 /// When a session was on air, by its index.
@@ -153,6 +165,12 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// Nothing from here on belongs to it.
+    #[must_use]
+    pub fn limit(&self) -> Timestamp {
+        self.rule.limit
+    }
+
     /// When somebody of the Recording was last on air.
     #[must_use]
     pub fn last(&self) -> Last {

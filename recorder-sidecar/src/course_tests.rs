@@ -1,5 +1,5 @@
 use super::*;
-use ingest::api::{Aired, Container, Ended};
+use ingest::api::{Aired, Container, Ended, Spell};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(10_000 + second).unwrap()
@@ -108,8 +108,15 @@ fn the_list_and_the_index_tell_when_it_was_on_air() {
     listed.aired = Some(Aired {
         first: at(20),
         last: Some(at(80)),
+        spells: Vec::new(),
     });
     assert_eq!(spans(&listed), [span(20, Some(80))]);
+    let spells = [(20, 30), (70, 80)].map(|(from, to)| Spell {
+        from: at(from),
+        to: Some(at(to)),
+    });
+    listed.aired.as_mut().unwrap().spells = spells.to_vec();
+    assert_eq!(spans(&listed), [span(20, Some(30)), span(70, Some(80))]);
     listed.bytes = 0;
     assert_eq!(spans(&listed), [], "it never was more than a login");
 

@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Recording, Window};
+use crate::course::{Rule, Span, spans_told};
 
 /// The key of [`Manifest`], below the Recording's prefix.
 pub const MANIFEST_KEY: &str = "manifest.json";
@@ -74,6 +75,9 @@ pub struct About {
     pub window: Window,
     /// Nothing after it belongs to it; see [`Recording::limit`].
     pub limit: Timestamp,
+    /// See [`Recording`].
+    #[serde(default = "crate::config::idle_end")]
+    pub idle_end_seconds: u32,
 }
 
 impl From<&Recording> for About {
@@ -86,6 +90,7 @@ impl From<&Recording> for About {
             title: recording.title.clone(),
             window: recording.window,
             limit: recording.limit(),
+            idle_end_seconds: recording.idle_end_seconds,
         }
     }
 }
@@ -136,7 +141,52 @@ pub struct Taped {
     pub lines: Vec<Line>,
 }
 
+/// Of a manifest's clock the marks are thinned: so much may a time be off.
+const EDGE: SignedDuration = SignedDuration::from_secs(2);
+
+impl Manifest {
+    /// When each of the sessions was on air for this Recording, in their order. A source that stays connected may be on air
+    /// again, hours later: that is the next one's. One that goes on beyond the limit was on air until then.
+    #[must_use]
+    pub fn on_air(&self) -> Vec<Vec<Span>> {
+        let About { window, limit, .. } = self.recording;
+        let rule = Rule {
+            mount: self.recording.mount.clone(),
+            input: None,
+            from: window.from,
+            until: window.until,
+            idle_end: SignedDuration::from_secs(i64::from(self.recording.idle_end_seconds)),
+            limit,
+        };
+        let told = |taped: &Taped| spans_told(&taped.session, &taped.lines);
+        let all: Vec<Span> = self.sessions.iter().flat_map(told).collect();
+        let reach = rule.reach(&all, &[]);
+        let own = |taped: &Taped| {
+            let mut spans = told(taped);
+            // What is stored of it belongs, whatever the rest of the chain was.
+            if reach.has_any(&spans) {
+                spans.retain(|span| reach.has(span));
+            } else {
+                spans.retain(|span| span.from < limit);
+            }
+            for span in &mut spans {
+                let reached = taped.reaches(limit).then_some(limit);
+                span.to = span.to.map(|to| to.min(limit)).or(reached);
+            }
+            spans
+        };
+        self.sessions.iter().map(own).collect()
+    }
+}
+
 impl Taped {
+    /// Whether its bytes are known up to this instant.
+    #[must_use]
+    pub fn reaches(&self, instant: Timestamp) -> bool {
+        let last = self.end.and_then(|end| self.clock().when(end));
+        last.is_some_and(|last| instant.duration_since(last) <= EDGE)
+    }
+
     /// Where it was heard when it connected.
     #[must_use]
     pub fn first_routing(&self) -> Routing {

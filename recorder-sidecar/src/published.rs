@@ -20,6 +20,9 @@ pub struct Final {
     pub recording: About,
     /// SHA-256 of the manifest it was made of: another manifest makes another version.
     pub manifest_sha256: String,
+    /// The edition it was made for.
+    #[serde(default = "first")]
+    pub edition: u32,
     /// When all objects were read back from the store and found to be what they should.
     pub verified_at: Timestamp,
     /// From here on something was expected: the window's start, or the first sound.
@@ -268,6 +271,10 @@ impl Versions {
         let after = self.published.unwrap_or(0) + 1;
         self.newest.unwrap_or(0).max(after)
     }
+}
+
+fn first() -> u32 {
+    1
 }
 
 #[cfg(test)]

@@ -241,7 +241,7 @@ impl Report {
         match self {
             Self::Failed(_) => false,
             Self::Stored(stored) => {
-                if stored.sessions.len() >= stored.lost.len() && stored.sessions.pop().is_some() {
+                if stored.sessions.len() >= stored.lost.len() && leave_a_session_out(&mut stored.sessions) {
                     stored.sessions_left_out += 1;
                     return true;
                 }
@@ -274,6 +274,13 @@ impl Published {
         }
         true
     }
+}
+
+/// Those without an end come last: who knows of them looks for them when their tape is back.
+fn leave_a_session_out(sessions: &mut Vec<Heard>) -> bool {
+    let ended = sessions.iter().rposition(|heard| heard.to.is_some());
+    let at = ended.or_else(|| sessions.len().checked_sub(1));
+    at.map(|at| sessions.remove(at)).is_some()
 }
 
 fn cut(words: &mut String) {

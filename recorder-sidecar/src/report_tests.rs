@@ -66,8 +66,12 @@ fn no_message_is_longer_than_kubelet_keeps() {
         id: format!("20261121T135025{n:03}Z-1f3a"),
         input: "studio".to_owned(),
         from: at(n),
-        to: (n % 2 == 0).then(|| at(n + 1)),
+        to: Some(at(n + 1)),
         bytes: 1 << 40,
+    };
+    let open = Heard {
+        to: None,
+        ..heard(299)
     };
     let lost = |n: i64| LostBytes {
         session: heard(n).id,
@@ -83,7 +87,7 @@ fn no_message_is_longer_than_kubelet_keeps() {
         bytes: 1,
         lost_bytes: 2,
         lost: (0..300).map(lost).collect(),
-        sessions: (0..300).map(heard).collect(),
+        sessions: (0..299).map(heard).chain([open.clone()]).collect(),
         lost_left_out: 0,
         sessions_left_out: 0,
     };
@@ -95,6 +99,8 @@ fn no_message_is_longer_than_kubelet_keeps() {
     assert_eq!(told.sessions.len() + told.sessions_left_out, 300);
     assert_eq!(told.lost.len() + told.lost_left_out, 300);
     assert_eq!(told.sessions[0], heard(0));
+
+    assert_eq!(told.sessions.last(), Some(&open), "whose end nobody saw is told of");
 
     let failed = Report::Failed(Failed {
         words: "x".repeat(1 << 20),

@@ -106,14 +106,19 @@ pub fn join_memory_of(cgroup: &str, name: &str, pid: Pid) -> Result<()> {
     let memory = trees
         .iter()
         .find(|tree| tree.controllers.iter().any(|have| have == "memory"));
-    let root = memory.context("no cgroup tree has the memory controller")?.root.join(cgroup);
+    let root = memory
+        .context("no cgroup tree has the memory controller")?
+        .root
+        .join(cgroup);
     let is_named = |folder: &PathBuf| {
         folder
             .file_name()
             .is_some_and(|last| last.to_string_lossy().contains(name))
     };
     let found = tree(&root).into_iter().find(is_named);
-    let file = found.with_context(|| format!("{name} has no memory cgroup"))?.join("cgroup.procs");
+    let file = found
+        .with_context(|| format!("{name} has no memory cgroup"))?
+        .join("cgroup.procs");
     fs::write(&file, pid.as_raw_nonzero().to_string())
         .with_context(|| format!("cannot write {}", file.display()))
 }

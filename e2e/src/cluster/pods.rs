@@ -51,9 +51,15 @@ pub async fn starve(namespace: &str, pod: &str, container: &str, comm: &str) -> 
     let (id, cgroup) = (pod.container(container)?, pod.node.cgroup());
     let wanted: String = comm.chars().take(COMM_LENGTH).collect();
     let is_victim = |pid: &Pid| is_called(*pid, &wanted);
-    let victims: Vec<Pid> = cgroups::pids_of(&cgroup, &id)?.into_iter().filter(is_victim).collect();
+    let victims: Vec<Pid> = cgroups::pids_of(&cgroup, &id)?
+        .into_iter()
+        .filter(is_victim)
+        .collect();
     if victims.is_empty() {
-        bail!("no process {comm} runs in the container {container} of {}", pod.name);
+        bail!(
+            "no process {comm} runs in the container {container} of {}",
+            pod.name
+        );
     }
     for victim in &victims {
         // The kernel kills the worst, and that is not to be an eater: nobody else may say so, and each has a part only.

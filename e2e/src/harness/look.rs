@@ -47,7 +47,10 @@ impl Stage {
     pub async fn kubectl(&self, words: &[&str]) -> Result<String> {
         let places = Places::find()?;
         let mut kubectl = Command::new(places.visible.join("bin/kubectl"));
-        kubectl.arg("--kubeconfig").arg(places.kubeconfig()).env("KUBECACHEDIR", places.kubectl_cache());
+        kubectl
+            .arg("--kubeconfig")
+            .arg(places.kubeconfig())
+            .env("KUBECACHEDIR", places.kubectl_cache());
         kubectl.args(["--namespace", &self.namespace]).args(words);
         let done = kubectl.output().await.context("kubectl did not start")?;
         let said = String::from_utf8_lossy(&done.stdout).into_owned();

@@ -15,6 +15,7 @@ mod request;
 pub mod stage;
 pub mod store;
 pub mod tape;
+mod told;
 pub mod until;
 
 pub use extent::{is_full, rows};

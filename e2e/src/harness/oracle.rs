@@ -57,7 +57,13 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} bytes sent, {} lost, {} doubled; {} packets in the final object, {} lost, {} doubled, {} cut at the edges",
-            self.sent, self.lost, self.doubled, self.packets, self.packets_lost, self.packets_doubled, self.edges
+            self.sent,
+            self.lost,
+            self.doubled,
+            self.packets,
+            self.packets_lost,
+            self.packets_doubled,
+            self.edges
         )
     }
 }
@@ -70,9 +76,13 @@ pub fn bytes(sent: &[u8], segments: &[Segment], on_air: Range<usize>) -> Result<
     for segment in segments {
         let from = usize::try_from(segment.from)?;
         let to = from + segment.bytes.len();
-        let original = sent
-            .get(from..to)
-            .with_context(|| format!("{} is more than the {} bytes that were sent", segment.key, sent.len()))?;
+        let original = sent.get(from..to).with_context(|| {
+            format!(
+                "{} is more than the {} bytes that were sent",
+                segment.key,
+                sent.len()
+            )
+        })?;
         if let Some(at) = original.iter().zip(&segment.bytes).position(|(a, b)| a != b) {
             bail!("{} differs from what was sent at byte {}", segment.key, from + at);
         }
@@ -81,7 +91,9 @@ pub fn bytes(sent: &[u8], segments: &[Segment], on_air: Range<usize>) -> Result<
         }
     }
     let count = |times: &[u8], is: fn(u8) -> bool| times.iter().filter(|time| is(**time)).count();
-    let wanted = times.get(on_air.clone()).context("more was on air than was sent")?;
+    let wanted = times
+        .get(on_air.clone())
+        .context("more was on air than was sent")?;
     Ok(Tally {
         sent: u64::try_from(on_air.len())?,
         lost: u64::try_from(count(wanted, |time| time == 0))?,
@@ -104,8 +116,19 @@ pub async fn packets(stream: &[u8]) -> Result<Vec<Packet>> {
     let file = NamedTempFile::new()?;
     std::fs::write(file.path(), stream)?;
     let mut ffprobe = Command::new("ffprobe");
-    ffprobe.args(["-v", "error", "-show_data_hash", "sha256", "-of", "json", "-select_streams", "a"]);
-    ffprobe.args(["-show_entries", "packet=pos,data_hash"]).arg(file.path());
+    ffprobe.args([
+        "-v",
+        "error",
+        "-show_data_hash",
+        "sha256",
+        "-of",
+        "json",
+        "-select_streams",
+        "a",
+    ]);
+    ffprobe
+        .args(["-show_entries", "packet=pos,data_hash"])
+        .arg(file.path());
     let done = ffprobe.stdin(Stdio::null()).output().await.context("ffprobe")?;
     ensure!(
         done.status.success(),
@@ -157,7 +180,9 @@ pub fn same_packets(expected: &[Packet], made: &[Packet]) -> Result<Tally> {
         *balance.entry(&packet.hash).or_default() -= 1;
     }
     let sum = |sign: i64| -> Result<u64> {
-        Ok(u64::try_from(balance.values().map(|left| (left * sign).max(0)).sum::<i64>())?)
+        Ok(u64::try_from(
+            balance.values().map(|left| (left * sign).max(0)).sum::<i64>(),
+        )?)
     };
     let tally = Tally {
         packets: u64::try_from(expected.len())?,
@@ -208,16 +233,28 @@ mod tests {
 
     #[tokio::test]
     async fn packets_of_every_codec_are_told_apart_and_have_a_place() {
-        for codec in [Codec::Opus, Codec::Mp3, Codec::Adts, Codec::OggFlac, Codec::WebmOpus] {
+        for codec in [
+            Codec::Opus,
+            Codec::Mp3,
+            Codec::Adts,
+            Codec::OggFlac,
+            Codec::WebmOpus,
+        ] {
             let second = || {
                 let script = Script::default().then(Tone::Unknown, Duration::from_secs(1));
-                Sender::to("http://127.0.0.1:1/x").codec(codec).play(script).unpaced()
+                Sender::to("http://127.0.0.1:1/x")
+                    .codec(codec)
+                    .play(script)
+                    .unpaced()
             };
             let one = second().encode().await.unwrap();
             let packets = packets(&one).await.unwrap();
             assert!(packets.len() > 8, "{codec:?}: {} packets", packets.len());
             assert!(packets.is_sorted_by_key(|packet| packet.at), "{codec:?}");
-            assert!(packets.last().unwrap().at > packets[0].at, "{codec:?} has no places");
+            assert!(
+                packets.last().unwrap().at > packets[0].at,
+                "{codec:?} has no places"
+            );
             let hashes: BTreeSet<_> = packets.iter().map(|packet| &packet.hash).collect();
             assert_eq!(hashes.len(), packets.len(), "{codec:?}");
         }
@@ -225,10 +262,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_chain_has_the_packets_of_its_links() {
-        let second = |tone| Sender::to("http://127.0.0.1:1/x").codec(Codec::Opus).play(tone).unpaced();
+        let second = |tone| {
+            Sender::to("http://127.0.0.1:1/x")
+                .codec(Codec::Opus)
+                .play(tone)
+                .unpaced()
+        };
         let script = || Script::default().then(Tone::Unknown, Duration::from_secs(1));
         let one = second(script()).encode().await.unwrap();
-        let two = second(Script::default().then(Tone::Hz(440), Duration::from_secs(1))).encode().await.unwrap();
+        let two = second(Script::default().then(Tone::Hz(440), Duration::from_secs(1)))
+            .encode()
+            .await
+            .unwrap();
         let apart = [packets(&one).await.unwrap(), packets(&two).await.unwrap()].concat();
         let chained = packets(&[one, two].concat()).await.unwrap();
         let tally = same_packets(&apart, &chained).unwrap();

@@ -1,21 +1,19 @@
 //! Recordings as a test sees them: appointed, on air, verified; their pods; and whether what is stored is what was sent. Does IO.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::runtime::wait::await_condition;
-use kube::ResourceExt;
-use serde::Deserialize;
 
 use super::oracle::{self, Tally};
 use super::radio::{ON_AIR, PLAYLIST, mount, with_inputs};
 use super::store::{PREFIX, Store};
-use super::{Stage, api, until};
+pub use super::told::{Final, FinalObject, Gap, Interval, Made, Range, Session, Told};
+use super::{Stage, until};
 use crate::cluster::verbs;
 
 /// For a recorder's pod to run, on a busy machine.
@@ -67,131 +65,6 @@ pub struct Recording {
     pub name: String,
     /// What its objects lie below, with a `/` at the end.
     pub prefix: String,
-}
-
-/// What its status tells.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Told {
-    /// `Waiting`, `OnAir`, `Storing`, `Finalizing`, `Verified`, `Doubtful`, `Empty`.
-    pub phase: String,
-    /// The first sound.
-    pub started_at: Option<Timestamp>,
-    /// The last.
-    pub ended_at: Option<Timestamp>,
-    /// Such as `1h59m`.
-    pub duration: Option<String>,
-    /// What is stored.
-    pub bytes: Option<u64>,
-    /// Such as `164 MiB`.
-    pub size: Option<String>,
-    /// How many.
-    pub gaps: Option<u32>,
-    /// Which.
-    pub gap_list: Vec<Gap>,
-    /// Which connections.
-    pub sessions: Vec<Session>,
-    /// What was made.
-    pub objects: Vec<Made>,
-    /// Of the final objects.
-    pub version: Option<u32>,
-    /// When all of it was read back.
-    pub verified_at: Option<Timestamp>,
-    /// What a person should look at.
-    pub doubts: Vec<String>,
-    /// As every object's.
-    pub conditions: Vec<api::Condition>,
-}
-
-/// A time without sound.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Gap {
-    /// From when.
-    pub from: Timestamp,
-    /// Until when.
-    pub to: Timestamp,
-    /// `noSource`, `rehearsal`, `lost`.
-    pub kind: String,
-    /// Of what was lost.
-    #[serde(default)]
-    pub bytes: Option<u64>,
-}
-
-/// A connection.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Session {
-    /// Its id on the tape.
-    pub id: String,
-    /// The input.
-    pub input: String,
-    /// What is stored of it.
-    #[serde(default)]
-    pub bytes: u64,
-}
-
-/// A final object.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Made {
-    /// Its key in the bucket.
-    pub key: String,
-    /// `s3://...`
-    pub url: String,
-    /// Its size.
-    pub bytes: u64,
-    /// Of it, in hexadecimal.
-    pub sha256: String,
-}
-
-/// `final.json`, as far as tests read it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Final {
-    /// Counted from 1.
-    pub version: u32,
-    /// Who was on air, in order.
-    pub intervals: Vec<Interval>,
-    /// What is missing.
-    pub gaps: Vec<Gap>,
-    /// What was made.
-    pub objects: Vec<FinalObject>,
-}
-
-/// One connection on air.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Interval {
-    /// From when.
-    pub from: Timestamp,
-    /// Until when.
-    pub to: Timestamp,
-    /// Its id on the tape.
-    pub session: String,
-    /// Which of its bytes.
-    pub bytes: Range,
-}
-
-/// Offsets from..to.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Range {
-    /// The first.
-    pub from: u64,
-    /// The first that is not in it.
-    pub to: u64,
-}
-
-/// An object of `final.json`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FinalObject {
-    /// Below the Recording's prefix.
-    pub key: String,
-    /// How many packets or frames.
-    pub frames: u64,
-    /// How long it plays.
-    pub seconds: f64,
 }
 
 impl Stage {
@@ -370,7 +243,9 @@ impl Recording {
     pub async fn await_stored(&self, store: &Store, more_than: usize, within: Duration) -> Result<usize> {
         let (stored, _) = until("another segment to be stored", within, || async {
             let stored = self.stored(store).map_err(|e| format!("{e:#}"))?;
-            (stored > more_than).then_some(stored).ok_or_else(|| format!("{stored}"))
+            (stored > more_than)
+                .then_some(stored)
+                .ok_or_else(|| format!("{stored}"))
         })
         .await?;
         Ok(stored)
@@ -401,13 +276,22 @@ impl Recording {
             let on_air = published.intervals.iter().filter(|on| on.session == *session);
             for Interval { bytes, .. } in on_air {
                 tally.edges += oracle::outside(&packets, bytes.from, bytes.to);
-                expected.extend(packets.iter().filter(|p| (bytes.from..bytes.to).contains(&p.at)).cloned());
+                expected.extend(
+                    packets
+                        .iter()
+                        .filter(|p| (bytes.from..bytes.to).contains(&p.at))
+                        .cloned(),
+                );
             }
         }
         let mut made = Vec::new();
         for object in &published.objects {
             let bytes = store.read(&format!("{}{}", self.prefix, object.key))?;
-            made.extend(oracle::packets(&bytes).await.with_context(|| object.key.clone())?);
+            made.extend(
+                oracle::packets(&bytes)
+                    .await
+                    .with_context(|| object.key.clone())?,
+            );
         }
         tally.add(&oracle::same_packets(&expected, &made).context("the final object")?);
         Ok(tally)

@@ -206,8 +206,11 @@ impl Kept {
         Ok(Self {
             bucket: versity.folder().join(BUCKET),
             // Hard links do not leave a file system.
-            folder: TempDir::with_prefix_in("kept-", versity.folder().parent().unwrap_or(versity.folder()))
-                .context("no folder for what was stored")?,
+            folder: TempDir::with_prefix_in(
+                "kept-",
+                versity.folder().parent().unwrap_or_else(|| versity.folder()),
+            )
+            .context("no folder for what was stored")?,
             noted: Mutex::default(),
         })
     }
@@ -230,7 +233,10 @@ impl Kept {
     fn link(&self, key: &str) -> Result<()> {
         let (there, here) = (self.bucket.join(key), self.folder.path().join(key));
         if here.exists() {
-            ensure!(fs::read(&here)? == fs::read(&there)?, "stored again with other bytes");
+            ensure!(
+                fs::read(&here)? == fs::read(&there)?,
+                "stored again with other bytes"
+            );
             return Ok(());
         }
         fs::create_dir_all(here.parent().context("a key without a folder")?)?;
@@ -238,11 +244,22 @@ impl Kept {
     }
 
     fn segments(&self, prefix: &str) -> Result<BTreeMap<String, Vec<Segment>>> {
-        let wrongs = self.noted.lock().unwrap_or_else(PoisonError::into_inner).wrongs.join("; ");
-        ensure!(wrongs.is_empty(), "segments are not what they should be: {wrongs}");
+        let wrongs = self
+            .noted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .wrongs
+            .join("; ");
+        ensure!(
+            wrongs.is_empty(),
+            "segments are not what they should be: {wrongs}"
+        );
         let mut sessions = BTreeMap::<String, Vec<Segment>>::new();
         walk(self.folder.path(), &mut |path| {
-            let key = path.strip_prefix(self.folder.path())?.to_string_lossy().into_owned();
+            let key = path
+                .strip_prefix(self.folder.path())?
+                .to_string_lossy()
+                .into_owned();
             if key.starts_with(prefix) {
                 let (session, segment) = segment(key, fs::read(path)?)?;
                 sessions.entry(session).or_default().push(segment);
@@ -261,7 +278,11 @@ fn segment(key: String, bytes: Vec<u8>) -> Result<(String, Segment)> {
     let parts = key.rsplit_once(SEGMENTS).and_then(|(_, rest)| {
         let (session, file) = rest.split_once('/')?;
         let (from, to) = file.split_once('.')?.0.split_once('-')?;
-        Some((session.to_owned(), from.parse::<u64>().ok()?, to.parse::<u64>().ok()?))
+        Some((
+            session.to_owned(),
+            from.parse::<u64>().ok()?,
+            to.parse::<u64>().ok()?,
+        ))
     });
     let (session, from, to) = parts.ok_or_else(|| anyhow!("{key} is no segment's key"))?;
     ensure!(

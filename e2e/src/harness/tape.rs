@@ -38,7 +38,7 @@ impl Stage {
 
     /// The tapes that the origin of a Station may read: those of its passthrough Mounts.
     pub async fn passthrough_tape(&self, station: &str) -> Result<Tape> {
-        self.tape_of(&format!("{station}-origin"), FEEDS_KEY).await
+        self.tape_of(&format!("{station}-origin-0"), FEEDS_KEY).await
     }
 
     async fn tape_of(&self, secret: &str, key: &str) -> Result<Tape> {

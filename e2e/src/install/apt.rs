@@ -11,7 +11,7 @@ use super::command;
 use crate::steps::Progress;
 
 /// Each package, and a file that is there once it is installed.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("buildah", "/usr/bin/buildah"),
     ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
     ("containerd", "/usr/bin/containerd"),
@@ -23,6 +23,7 @@ const PACKAGES: [(&str, &str); 12] = [
     ("icecast2", "/usr/bin/icecast2"),
     ("iproute2", "/usr/sbin/ip"),
     ("nftables", "/usr/sbin/nft"),
+    ("rclone", "/usr/bin/rclone"),
     ("runc", "/usr/sbin/runc"),
 ];
 

@@ -273,14 +273,22 @@ mod tests {
     #[test]
     fn every_area_has_tests_and_nothing_is_run_twice() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/promises");
-        let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        let files = fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name());
         let files: Vec<String> = files.map(|file| file.into_string().unwrap()).collect();
         for Area { prefix, .. } in AREAS {
-            assert!(files.iter().any(|file| file.starts_with(prefix)), "{prefix} has no test");
+            assert!(
+                files.iter().any(|file| file.starts_with(prefix)),
+                "{prefix} has no test"
+            );
         }
         let targets = test_targets().unwrap();
         for apart in RECORDER.iter().chain([&PROMISES]) {
-            assert!(targets.iter().any(|target| target == apart), "{apart} in {targets:?}");
+            assert!(
+                targets.iter().any(|target| target == apart),
+                "{apart} in {targets:?}"
+            );
         }
     }
 }

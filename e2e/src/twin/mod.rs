@@ -82,7 +82,8 @@ impl Twin {
     pub fn start_in_cluster(backend: Backend, rules: Rules) -> Result<Self> {
         let any = format!("{}:0", cluster::CONTROL_PLANE_ADDRESS).parse()?;
         let network = cluster::network_of(cluster::CONTROL_PLANE);
-        let door = Door::at(any, Some(network)).context("the local cluster has no network: `make up` first")?;
+        let door =
+            Door::at(any, Some(network)).context("the local cluster has no network: `make up` first")?;
         Self::behind(door, backend, rules)
     }
 

@@ -23,7 +23,9 @@ const SPEED: f64 = 4.0;
 /// What becomes of the node.
 #[derive(Clone, Copy, Debug)]
 enum Loss {
-    Partition,
+    CableCut,
+    /// The recorder there goes on while there is another.
+    CableCutForAWhile,
     Power,
     KubeletStopped,
     ContainerdKilled,
@@ -32,7 +34,8 @@ enum Loss {
 #[tokio::test(flavor = "multi_thread")]
 async fn recording_nodes_may_be_lost() {
     let losses = [
-        Loss::Partition,
+        Loss::CableCut,
+        Loss::CableCutForAWhile,
         Loss::Power,
         Loss::KubeletStopped,
         Loss::ContainerdKilled,
@@ -47,7 +50,7 @@ async fn recording_nodes_may_be_lost() {
             // Other tests need it, whatever happened here.
             verbs::return_node(&node).await?;
             close(&stage, |_| false).await?;
-            await_node(&stage, &node, true).await?;
+            await_node(&stage, &node).await?;
             shown
         })
         .await;
@@ -61,15 +64,18 @@ async fn show(stage: &Stage, store: &Store, node: &str, loss: Loss) -> Result<()
     let (recording, _) = stage.await_recording("live", &[], APPOINTED).await?;
     let (pod, placed) = recording.pod().await?;
     close(stage, |_| false).await?;
-    ensure!(placed == node, "{pod} runs on {placed}, where only {node} was open");
+    ensure!(
+        placed == node,
+        "{pod} runs on {placed}, where only {node} was open"
+    );
     recording.await_stored(store, 0, 2 * PLACED).await?;
     match loss {
-        Loss::Partition => verbs::partition_node(node).await?,
+        Loss::CableCut | Loss::CableCutForAWhile => verbs::partition_node(node).await?,
         Loss::Power => verbs::kill_node(node).await?,
         Loss::KubeletStopped => verbs::stop_kubelet(node)?,
         Loss::ContainerdKilled => verbs::kill_containerd(node)?,
     }
-    let lost = Instant::now();
+    let begun = Instant::now();
     let (replaced, _) = until("another recorder", REPLACED, || async {
         match recording.pod().await {
             Ok((other, _)) if other == pod => Err(format!("it is still {pod}")),
@@ -78,26 +84,51 @@ async fn show(stage: &Stage, store: &Store, node: &str, loss: Loss) -> Result<()
         }
     })
     .await?;
-    let after = lost.elapsed();
+    let after = begun.elapsed();
     ensure!(replaced.1 != node, "{} runs on {node} again", replaced.0);
     let stored = recording.stored(store)?;
     recording.await_stored(store, stored, 2 * PLACED).await?;
     println!(
         "recording: {loss:?} of its node: another recorder runs after {:.1} s, and stores after {:.1} s",
         after.as_secs_f32(),
-        lost.elapsed().as_secs_f32()
+        begun.elapsed().as_secs_f32()
     );
-    // What was left on the node goes on as if nothing had been.
-    verbs::return_node(node).await?;
-    await_node(stage, node, true).await?;
-    let stored = recording.stored(store)?;
-    recording.await_stored(store, stored, 2 * PLACED).await?;
+    if matches!(loss, Loss::CableCutForAWhile) {
+        verbs::return_node(node).await?;
+        await_node(stage, node).await?;
+        let stored = recording.stored(store)?;
+        recording.await_stored(store, stored, 2 * PLACED).await?;
+    }
     let sent = dj.finish().await?;
     ensure!(sent.failure.is_none(), "the DJ: {:?}", sent.failure);
-    recording.await_phase("Verified", VERIFIED).await?;
+    let (_, took) = recording.await_phase("Verified", VERIFIED).await?;
+    verbs::return_node(node).await?;
+    await_node(stage, node).await?;
+    await_end(stage, &pod).await?;
     let tally = recording.compare(store, 1, &[sent.log.read()?]).await?;
-    println!("recording: {loss:?} of its node: {tally}");
+    println!(
+        "recording: {loss:?} of its node: verified {:.1} s after the DJ left; {tally}",
+        took.as_secs_f32()
+    );
+    let left = store.list(&format!("{}segments/", recording.prefix))?;
+    ensure!(
+        left.is_empty(),
+        "the old recorder stored segments of what was verified: {left:?}"
+    );
     tally.is_exact()
+}
+
+/// The pod that was left on the node goes, with all that it might still do.
+async fn await_end(stage: &Stage, pod: &str) -> Result<()> {
+    until(&format!("{pod} to be gone"), BACK, || async {
+        match stage.kind("Pod").get_opt(pod).await {
+            Ok(None) => Ok(()),
+            Ok(Some(pod)) => Err(pod.data["status"]["phase"].to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
+    .map(drop)
 }
 
 async fn on_air(stage: &Stage) -> Result<Dj> {
@@ -142,13 +173,18 @@ async fn close(stage: &Stage, is_closed: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-async fn await_node(stage: &Stage, name: &str, ready: bool) -> Result<()> {
+async fn await_node(stage: &Stage, name: &str) -> Result<()> {
     let nodes: Api<Node> = Api::all(stage.client.clone());
-    until(&format!("{name} to be ready={ready}"), BACK, || async {
+    until(&format!("{name} to be ready"), BACK, || async {
         let node = nodes.get(name).await.map_err(|e| e.to_string())?;
-        let conditions = node.status.and_then(|status| status.conditions).unwrap_or_default();
-        let is_ready = conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-        (is_ready == ready).then_some(()).ok_or_else(|| format!("{conditions:?}"))
+        let conditions = node
+            .status
+            .and_then(|status| status.conditions)
+            .unwrap_or_default();
+        let is_ready = conditions
+            .iter()
+            .any(|c| c.type_ == "Ready" && c.status == "True");
+        is_ready.then_some(()).ok_or_else(|| format!("{conditions:?}"))
     })
     .await
     .map(drop)

@@ -81,11 +81,11 @@ async fn recording_is_whole_with_everything_behind_the_tape_killed_and_blocked()
     .await;
 }
 
-/// Kills these, and then lets nothing through to them, and blocks their processes, for a minute.
+/// Kills these; then lets nothing through to them for a minute; then stops their processes for a minute.
 async fn all_at_once(stage: &Stage, dj: &Dj, victims: &[Victim]) -> Result<()> {
     let names: Vec<_> = victims.iter().map(|victim| victim.component).collect();
     let names = names.join(", ");
-    let length = Duration::from_secs(if is_full() { 60 } else { 10 });
+    let length = Duration::from_secs(if is_full() { 60 } else { 6 });
     for victim in victims {
         hit(stage, victim, Signal::KILL).await?;
     }
@@ -93,15 +93,9 @@ async fn all_at_once(stage: &Stage, dj: &Dj, victims: &[Victim]) -> Result<()> {
         .await
         .context(format!("{names} killed"))?;
     block(stage, victims, true).await?;
-    let sent = dj.sent();
     let went_on = sends_for(dj, length).await;
     block(stage, victims, false).await?;
     went_on.context(format!("{names} blocked"))?;
-    println!(
-        "recording: {names} killed, then blocked for {} s: the DJ sent {} bytes meanwhile",
-        length.as_secs(),
-        dj.sent() - sent
-    );
     for victim in victims {
         hit(stage, victim, Signal::STOP).await?;
     }
@@ -109,7 +103,13 @@ async fn all_at_once(stage: &Stage, dj: &Dj, victims: &[Victim]) -> Result<()> {
     for victim in victims {
         hit(stage, victim, Signal::CONT).await?;
     }
-    went_on.context(format!("{names} stopped"))
+    went_on.context(format!("{names} stopped"))?;
+    println!(
+        "recording: {names} killed, unreachable for {0} s, stopped for {0} s: the DJ sent {1} bytes so far",
+        length.as_secs(),
+        dj.sent()
+    );
+    Ok(())
 }
 
 /// Until it has sent for so long; an error if its connection does not stand.

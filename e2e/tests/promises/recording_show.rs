@@ -50,7 +50,9 @@ async fn show(stage: &Stage, store: &Store, input: &str, codec: Codec) -> Result
     let dj = connect(stage, input, codec).await?;
     let connected = Instant::now();
     let (recording, appointed) = stage.await_recording("live", &[], APPOINTED).await?;
-    recording.until("on air", OBEYED, |told| told.phase == "OnAir").await?;
+    recording
+        .until("on air", OBEYED, |told| told.phase == "OnAir")
+        .await?;
     recording.pod().await?;
     println!(
         "recording: {codec:?}: connected -> appointed {} ms, -> its recorder runs {} ms",
@@ -103,18 +105,33 @@ async fn columns(stage: &Stage, recording: &Recording) -> Result<Vec<(String, St
         line.get(from..to).unwrap_or_default().trim().to_owned()
     };
     let columns = begins.iter().zip(ends);
-    Ok(columns.map(|(from, to)| (cell(head, *from, to), cell(row, *from, to))).collect())
+    Ok(columns
+        .map(|(from, to)| (cell(head, *from, to), cell(row, *from, to)))
+        .collect())
 }
 
-const COLUMNS: [&str; 7] = ["NAME", "MOUNT", "ON AIR SINCE", "DURATION", "SIZE", "STATE", "GAPS"];
+const COLUMNS: [&str; 7] = [
+    "NAME",
+    "MOUNT",
+    "ON AIR SINCE",
+    "DURATION",
+    "SIZE",
+    "STATE",
+    "GAPS",
+];
 
 async fn on_air_reads_well(stage: &Stage, recording: &Recording) -> Result<()> {
     let columns = columns(stage, recording).await?;
     let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
     ensure!(names == COLUMNS, "{names:?}");
     let words: Vec<&str> = columns.iter().map(|(_, word)| word.as_str()).collect();
-    ensure!(words[1] == "live" && words[3].is_empty() && words[5] == "OnAir", "{columns:?}");
-    words[2].parse::<jiff::Timestamp>().with_context(|| format!("on air since {}", words[2]))?;
+    ensure!(
+        words[1] == "live" && words[3].is_empty() && words[5] == "OnAir",
+        "{columns:?}"
+    );
+    words[2]
+        .parse::<jiff::Timestamp>()
+        .with_context(|| format!("on air since {}", words[2]))?;
     let mount = stage.kind("Mount").get("live").await?;
     let under_way = mount.data.pointer("/status/recording").and_then(Value::as_str);
     ensure!(
@@ -142,7 +159,10 @@ async fn status_tells_of_it(stage: &Stage, recording: &Recording, told: &Told) -
         .await_condition(("Recording", &recording.name), ("Ready", "True"), OBEYED)
         .await?;
     println!("recording: Ready {}: {}", ready.reason, ready.message);
-    let (from, to) = told.started_at.zip(told.ended_at).context("it never began or ended")?;
+    let (from, to) = told
+        .started_at
+        .zip(told.ended_at)
+        .context("it never began or ended")?;
     let length = to.duration_since(from).unsigned_abs();
     ensure!(
         length.abs_diff(SHOW) < Duration::from_secs(10),
@@ -170,7 +190,15 @@ fn only_the_final_is_left(store: &Store, recording: &Recording, told: &Told) -> 
     let made = told.objects.first().context("no object")?;
     let object = left.iter().find(|object| object.key == made.key);
     let object = object.with_context(|| format!("{} is not among {keys:?}", made.key))?;
-    ensure!(object.bytes == made.bytes, "{object:?}, but the status has {} bytes", made.bytes);
-    ensure!(made.url.starts_with("s3://") && made.url.ends_with(&made.key), "{}", made.url);
+    ensure!(
+        object.bytes == made.bytes,
+        "{object:?}, but the status has {} bytes",
+        made.bytes
+    );
+    ensure!(
+        made.url.starts_with("s3://") && made.url.ends_with(&made.key),
+        "{}",
+        made.url
+    );
     Ok(())
 }

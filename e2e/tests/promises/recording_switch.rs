@@ -18,7 +18,7 @@ const EDGE: SignedDuration = SignedDuration::from_secs(1);
 /// A second of these shows, nearly.
 const SECOND: u64 = 10_000;
 /// Longer than any gap of these tests, shorter than their patience.
-const IDLE_END: &str = "20s";
+const IDLE_END: &str = "15s";
 /// For the processes to be back and a DJ to be taken again.
 const BACK: Duration = Duration::from_mins(1);
 /// A connection to a killed process is closed by its kernel.
@@ -67,11 +67,10 @@ async fn connect(stage: &Stage, input: &'static str, codec: Codec) -> Result<OnA
     let login = stage.login("live", input).await?;
     let script = Script::flips(&[Tone::Hz(440), Tone::Hz(660)], Duration::from_secs(1), 10_000);
     let (dj, _) = take(BACK, || login.sender().codec(codec).play(script.clone())).await?;
-    Ok(OnAir {
-        input,
-        came: Instant::now(),
-        dj,
-    })
+    // Its encoder may take a while before there is anything to be heard.
+    dj.await_sent(1, ON_AIR).await?;
+    let (came, _) = dj.writes().first().copied().context("nothing was sent")?;
+    Ok(OnAir { input, came, dj })
 }
 
 /// A Mount `live` with the inputs `studio` and `mobile`, recorded.
@@ -228,7 +227,7 @@ struct Killed {
 async fn recording_with_the_ingest_killed_lacks_only_what_could_not_be_delivered() {
     play("rec-ingest", |stage| async move {
         let store = Store::open().await?;
-        let mount = microphone("opus").replace("idleEnd: 5s", "idleEnd: 60s");
+        let mount = microphone("opus").replace("idleEnd: 5s", "idleEnd: 25s");
         stage.recording(&store, &mount).await?;
         let tape = stage.passthrough_tape("fm").await?;
         let rounds = if is_full() { 10 } else { 2 };

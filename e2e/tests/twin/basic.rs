@@ -289,7 +289,12 @@ async fn a_folder_is_a_bucket_and_an_object_is_a_file() {
     for client in [stage.client(), stage.versity()] {
         let put = client.put_object().bucket("made-by-hand").key("a/b.ogg");
         put.body(ByteStream::from_static(b"on air")).send().await.unwrap();
-        let listed = client.list_objects_v2().bucket("made-by-hand").send().await.unwrap();
+        let listed = client
+            .list_objects_v2()
+            .bucket("made-by-hand")
+            .send()
+            .await
+            .unwrap();
         assert_eq!(listed.contents()[0].key(), Some("a/b.ogg"));
         stage.pause_for_key().await;
     }

@@ -20,7 +20,7 @@ impl Needs<'_> {
     ///
     /// Who is not named any longer has what it wanted, and its word counts only where nobody is named: it may have
     /// wanted less than there is.
-    pub fn acked_to(self, about: &Meta, aired: Option<Aired>, acks: &BTreeMap<String, u64>) -> Option<u64> {
+    pub fn acked_to(self, about: &Meta, aired: Option<&Aired>, acks: &BTreeMap<String, u64>) -> Option<u64> {
         let named = self
             .recordings
             .iter()
@@ -31,13 +31,13 @@ impl Needs<'_> {
         least.or_else(|| acks.values().max().copied())
     }
 
-    fn covers(self, named: &Named, about: &Meta, aired: Option<Aired>) -> bool {
-        let Some(Aired { first, last }) = aired else {
+    fn covers(self, named: &Named, about: &Meta, aired: Option<&Aired>) -> bool {
+        let Some(Aired { first, last, .. }) = aired else {
             return false;
         };
         named.mount == about.mount
             && named.input.as_ref().is_none_or(|input| *input == about.input)
-            && named.until.is_none_or(|until| first < until)
+            && named.until.is_none_or(|until| *first < until)
             && last.unwrap_or(self.now) >= named.from
     }
 }
@@ -74,11 +74,12 @@ mod tests {
         let aired = Aired {
             first: at(10),
             last: Some(at(20)),
+            spells: Vec::new(),
         };
-        acked_of(recordings, acks, Some(aired), 100)
+        acked_of(recordings, acks, Some(&aired), 100)
     }
 
-    fn acked_of(recordings: &[Named], acks: &[(&str, u64)], aired: Option<Aired>, now: i64) -> Option<u64> {
+    fn acked_of(recordings: &[Named], acks: &[(&str, u64)], aired: Option<&Aired>, now: i64) -> Option<u64> {
         let acks = acks.iter().map(|&(name, to)| (name.to_owned(), to)).collect();
         let needs = Needs {
             recordings,
@@ -143,16 +144,17 @@ mod tests {
     #[test]
     fn on_the_air_now_and_never() {
         let recordings = [named("r", "main", 30, None)];
-        let on_air = Some(Aired {
+        let on_air = Aired {
             first: at(10),
             last: None,
-        });
+            spells: Vec::new(),
+        };
         assert_eq!(
-            acked_of(&recordings, &[], on_air, 29),
+            acked_of(&recordings, &[], Some(&on_air), 29),
             None,
             "not before it begins"
         );
-        assert_eq!(acked_of(&recordings, &[], on_air, 30), Some(0));
+        assert_eq!(acked_of(&recordings, &[], Some(&on_air), 30), Some(0));
         assert_eq!(
             acked_of(&recordings, &[], None, 30),
             None,

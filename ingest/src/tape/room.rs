@@ -176,7 +176,7 @@ impl Session {
     /// Bytes on the tape below an offset that some Recording, or every one, does not have.
     fn unacked(&self, to: u64, needs: Needs) -> u64 {
         let view = locked(&self.view);
-        let acked = needs.acked_to(self.about(), view.aired, &view.acks);
+        let acked = needs.acked_to(self.about(), view.aired.as_ref(), &view.acks);
         to.saturating_sub(acked.unwrap_or(0).max(view.kept_from))
     }
 
@@ -201,7 +201,7 @@ impl Session {
                 .filter(|_| self.is_settled())
                 .map(|ended| ended.at),
             aired: view.aired.is_some(),
-            acked_to: needs.acked_to(meta, view.aired, &view.acks),
+            acked_to: needs.acked_to(meta, view.aired.as_ref(), &view.acks),
             old: view.past.old(needs.now),
             kept_from: view.kept_from,
             sent: end,

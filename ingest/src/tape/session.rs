@@ -19,7 +19,7 @@ use super::pen::Pen;
 use super::ring::Ring;
 use super::trouble::Troubles;
 use super::{locked, meta};
-use crate::api::{self, Aired, Ended};
+use crate::api::{self, Aired, Ended, Spell};
 use crate::config::Routing;
 
 /// One connection of one source: on the air now, or only on the tape.
@@ -77,6 +77,20 @@ pub(super) struct View {
     pub index_end: u64,
 }
 
+/// A session that goes on air more often is told with its shortest breaks left out.
+const MOST_SPELLS: usize = 64;
+
+fn join_the_nearest(spells: &mut Vec<Spell>) {
+    let silence = |at: usize| {
+        let until = spells[at - 1].to.unwrap_or(spells[at].from);
+        spells[at].from.duration_since(until)
+    };
+    if let Some(at) = (1..spells.len()).min_by_key(|&at| silence(at)) {
+        let later = spells.remove(at);
+        spells[at - 1].to = later.to;
+    }
+}
+
 impl View {
     pub fn new(routing: Routing, started: Timestamp) -> Self {
         let mut view = Self {
@@ -110,8 +124,7 @@ impl View {
 
     pub fn route(&mut self, routing: Routing, now: Timestamp) {
         if routing == Routing::Live {
-            let first = self.aired.map_or(now, |aired| aired.first);
-            self.aired = Some(Aired { first, last: None });
+            self.go_on_air(now);
         } else if self.routing == Routing::Live {
             self.leave_the_air(now);
         }
@@ -125,10 +138,27 @@ impl View {
         self.ended = Some(ended);
     }
 
+    fn go_on_air(&mut self, now: Timestamp) {
+        let aired = self.aired.get_or_insert_with(|| Aired {
+            first: now,
+            ..Aired::default()
+        });
+        aired.last = None;
+        if aired.spells.last().is_none_or(|spell| spell.to.is_some()) {
+            aired.spells.push(Spell { from: now, to: None });
+        }
+        if aired.spells.len() > MOST_SPELLS {
+            join_the_nearest(&mut aired.spells);
+        }
+    }
+
     fn leave_the_air(&mut self, now: Timestamp) {
         if let Some(aired) = &mut self.aired {
             // A clock that was set back makes no negative time.
             aired.last = Some(now.max(aired.first));
+            if let Some(spell) = aired.spells.last_mut() {
+                spell.to = Some(now.max(spell.from));
+            }
         }
     }
 }
@@ -244,7 +274,7 @@ impl Session {
             bytes: view.end(),
             kept_from: view.kept_from,
             ended: view.ended.clone(),
-            aired: view.aired,
+            aired: view.aired.clone(),
             acked_by: view.acks.keys().cloned().collect(),
         }
     }

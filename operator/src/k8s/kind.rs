@@ -137,7 +137,8 @@ pub async fn reconcile<K: Kind>(
 }
 
 async fn run_and_report<K: Kind>(object: &K, context: &Context) -> Result<Action, Failure> {
-    let outcome = object.run(context).await;
+    // Boxed: what a kind carries along is none of the futures' above.
+    let outcome = Box::pin(object.run(context)).await;
     let now = Timestamp::now()
         .round(Unit::Second)
         .unwrap_or_else(|_| Timestamp::now());

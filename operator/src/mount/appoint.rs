@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use radio_crds::{
     MAX_RECORDING_NAME_LENGTH, MOUNT_LABEL, Mount, Recording, RecordingSpec, STATION_LABEL, Station,
-    mount::{Recorded, RecordingMode},
     quantity,
+    recorded::{Recorded, RecordingMode},
     recording::{DEFAULT_IDLE_END, DEFAULT_MAX_LENGTH, Over, Phase, Window},
     station::Storage,
 };
@@ -156,7 +156,7 @@ fn reach(recording: &Recording, on_tape: &[Span]) -> Option<Reach> {
         .map(|session| Span {
             from: session.from,
             // Without an end it was lost with its ingest, and given up.
-            to: session.to.or(over.map(|_| ended)),
+            to: session.to.or_else(|| over.map(|_| ended)),
         })
         .collect();
     Some(rule.reach(on_tape, &members))

@@ -219,7 +219,10 @@ fn a_session_without_an_end_takes_nobody_in_once_it_was_given_up() {
     // Its ingest was lost with the tape, and a new one has a new show.
     let lost = there(0, over(100, Over::Idle, &[("studio", 0, None)]));
     let next = [aired("studio", 4000, None)];
-    assert_eq!(one(&next, &[lost.clone()], 4001), ["live-20261121t200640z"]);
+    assert_eq!(
+        one(&next, std::slice::from_ref(&lost), 4001),
+        ["live-20261121t200640z"]
+    );
     // The tape comes back with all of it: the same Recording has to take it up, not another one.
     let back = [acked(aired("studio", 0, Some(900)), &[FIRST]), next[0].clone()];
     assert_eq!(one(&back, &[lost], 4001), ["live-20261121t200640z"]);

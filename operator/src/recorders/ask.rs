@@ -58,7 +58,11 @@ impl Asker {
     /// What both say; nothing from one that does not answer, or not as this version knows.
     pub async fn ask(&self, doors: Doors) -> Told {
         let (capture, ship) = tokio::join!(self.state(doors.capture), self.state(doors.ship));
-        Told { ship, capture }
+        Told {
+            ship,
+            capture,
+            over_on_tape: false,
+        }
     }
 
     async fn state<T: DeserializeOwned>(&self, door: SocketAddr) -> Option<T> {

@@ -19,7 +19,7 @@ use kube::{
     },
 };
 use radio_crds::conditions::event;
-use recorder::course::spans;
+use recorder::course::{Rule, spans};
 use tokio::{
     task::{AbortHandle, JoinSet},
     time::{Instant, MissedTickBehavior, interval},
@@ -30,7 +30,7 @@ use super::{
     ask::{Asker, Doors},
     watchdog::{Verdict, Watchdog, Why},
 };
-use crate::{context::Context, k8s::events, sources::Heard, wake, watch::Queues};
+use crate::{context::Context, k8s::events, recording::plan::is_over, sources::Heard, wake, watch::Queues};
 
 /// How often each is asked.
 const EVERY: Duration = Duration::from_secs(5);
@@ -44,17 +44,17 @@ pub async fn run(context: Arc<Context>, mut orders: UnboundedReceiver<Order>, qu
         tokio::select! {
             order = orders.next() => match order {
                 Some(Order::Follow(key, target)) => {
-                    let follower = Follower {
+                    let asking = Follower {
                         context: context.clone(),
                         queues: queues.clone(),
                         asker: asker.clone(),
                         doors: Doors::of(target.address),
                         key: key.clone(),
-                        target,
+                        target: *target,
                         every: EVERY,
                         watchdog: Watchdog::default(),
                     };
-                    if let Some(before) = followed.insert(key, tasks.spawn(follower.run())) {
+                    if let Some(before) = followed.insert(key, tasks.spawn(asking.run())) {
                         before.abort();
                     }
                 }
@@ -93,13 +93,15 @@ impl Follower {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let told = self.asker.ask(self.doors).await;
-            let expected = self.expected();
+            let mut told = self.asker.ask(self.doors).await;
+            let (sessions, now) = (self.sessions(), Timestamp::now());
+            told.over_on_tape = is_over(&self.target.rule, &sessions, now);
+            let expected = expected(&self.target.rule, &sessions, now);
             let mut verdict = self.watchdog.look(&told, &expected, Instant::now());
             if self
                 .context
                 .recorders
-                .said(&self.key, &self.target.uid, told, Timestamp::now())
+                .said(&self.key, &self.target.uid, told, now)
             {
                 self.queues.send(wake::recording(&self.key.0, &self.key.1));
             }
@@ -122,27 +124,16 @@ impl Follower {
         *why != Why::Unreachable || matches!(heard, Heard::Now(_))
     }
 
-    /// The sessions that are on air now and belong to the Recording.
-    fn expected(&self) -> BTreeSet<String> {
+    /// The Mount's sessions, if the tape tells now.
+    fn sessions(&self) -> Vec<Session> {
         let Heard::Now(seen) = self.context.sources.heard(&self.key.0, &self.target.station) else {
-            return BTreeSet::new();
+            return Vec::new();
         };
-        let rule = &self.target.rule;
-        if Timestamp::now() >= rule.limit {
-            return BTreeSet::new();
-        }
-        let sessions = seen.sessions();
-        let of_mount = || sessions.iter().filter(|session| rule.is_of(session));
-        let times: Vec<_> = of_mount().flat_map(spans).collect();
-        let reach = rule.reach(&times, &[]);
-        let on_air = |session: &&Session| {
-            let spans = spans(session);
-            spans.iter().any(|span| span.to.is_none() && reach.has(span))
-        };
-        of_mount()
-            .filter(on_air)
-            .map(|session| session.id.clone())
-            .collect()
+        let of_mount = seen
+            .sessions()
+            .iter()
+            .filter(|session| self.target.rule.is_of(session));
+        of_mount.cloned().collect()
     }
 
     /// How much the tape has of each session now.
@@ -200,5 +191,47 @@ impl Follower {
         };
         let about = kube::Resource::object_ref(&*recording, &());
         events::tell(&self.context.client, &self.context.reporter, &event, &about).await;
+    }
+}
+
+/// The sessions that are on air now and belong to the Recording.
+fn expected(rule: &Rule, sessions: &[Session], now: Timestamp) -> BTreeSet<String> {
+    if now >= rule.limit {
+        return BTreeSet::new();
+    }
+    let times: Vec<_> = sessions.iter().flat_map(spans).collect();
+    let reach = rule.reach(&times, &[]);
+    let on_air = |session: &&Session| {
+        let spans = spans(session);
+        spans.iter().any(|span| span.to.is_none() && reach.has(span))
+    };
+    sessions
+        .iter()
+        .filter(on_air)
+        .map(|session| session.id.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::sample::{PLAIN, at, taped, valid};
+
+    #[test]
+    fn what_is_on_air_and_belongs_should_be_captured() {
+        let rule = Rule::from(&valid(PLAIN).told);
+        let ids = |sessions: &[Session], second| {
+            let expected = expected(&rule, sessions, at(second));
+            expected.into_iter().collect::<Vec<_>>()
+        };
+        let sessions = [taped("a", 2, Some(50)), taped("b", 60, None)];
+        assert_eq!(ids(&sessions, 100), ["b"]);
+        assert_eq!(ids(&sessions, 6 * 3600 + 1), [""; 0]);
+        // After a silence that was too long another Recording has it.
+        assert_eq!(
+            ids(&[taped("a", 2, Some(50)), taped("b", 300, None)], 400),
+            [""; 0]
+        );
+        assert_eq!(ids(&[], 100), [""; 0]);
     }
 }

@@ -69,7 +69,7 @@ impl Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Ask this pod from now on.
-    Follow(Key, Target),
+    Follow(Key, Box<Target>),
     /// Ask none any longer.
     Leave(Key),
 }
@@ -81,6 +81,8 @@ pub struct Told {
     pub ship: Option<ShipState>,
     /// How far the second copy is.
     pub capture: Option<CaptureState>,
+    /// By the tape, nobody can come back.
+    pub over_on_tape: bool,
 }
 
 #[derive(Debug)]
@@ -121,7 +123,7 @@ impl Recorders {
                     told: Told::default(),
                 };
                 recordings.insert(key.clone(), followed);
-                Order::Follow(key.clone(), target)
+                Order::Follow(key.clone(), Box::new(target))
             }
         };
         drop(recordings);
@@ -158,6 +160,7 @@ impl Recorders {
         let told = Told {
             ship: said.ship.or_else(|| followed.told.ship.clone()),
             capture: said.capture.or_else(|| followed.told.capture.clone()),
+            over_on_tape: said.over_on_tape,
         };
         let changed = notable(&told) != notable(&followed.told);
         followed.told = told;
@@ -182,6 +185,7 @@ type Session<'a> = (&'a str, Option<Timestamp>, Option<Timestamp>);
 #[derive(Debug, PartialEq, Eq)]
 struct Notable<'a> {
     heard: bool,
+    over_on_tape: bool,
     over: Option<OverWhy>,
     trouble: Option<&'a Trouble>,
     fill: Option<Fill>,
@@ -193,6 +197,7 @@ fn notable(told: &Told) -> Notable<'_> {
     let sessions = ship.iter().flat_map(|ship| &ship.sessions);
     Notable {
         heard: ship.is_some(),
+        over_on_tape: told.over_on_tape,
         over: ship.and_then(|ship| ship.over),
         trouble: ship.and_then(|ship| ship.trouble.as_ref()),
         fill: told.capture.as_ref().map(|capture| capture.spool_fill),

@@ -21,6 +21,7 @@ fn said(sessions: &[(&str, i64, Option<i64>)]) -> Told {
     Told {
         ship: Some(ship(None, sessions)),
         capture: Some(capture()),
+        over_on_tape: false,
     }
 }
 
@@ -31,7 +32,7 @@ fn a_recorder_is_asked_until_it_is_gone() {
     recorders.follow(&key(), None);
     assert_eq!(next(), None);
     recorders.follow(&key(), Some(target("1")));
-    assert_eq!(next(), Some(Order::Follow(key(), target("1"))));
+    assert_eq!(next(), Some(Order::Follow(key(), Box::new(target("1")))));
     recorders.follow(&key(), Some(target("1")));
     assert_eq!(next(), None);
     assert_eq!(recorders.told("city", "live-20261121t140000z"), Told::default());
@@ -40,7 +41,7 @@ fn a_recorder_is_asked_until_it_is_gone() {
 
     // Another pod has to speak for itself, and the one before it has nothing to say any more.
     recorders.follow(&key(), Some(target("2")));
-    assert_eq!(next(), Some(Order::Follow(key(), target("2"))));
+    assert_eq!(next(), Some(Order::Follow(key(), Box::new(target("2")))));
     assert_eq!(recorders.told("city", "live-20261121t140000z"), Told::default());
     assert!(!recorders.said(&key(), "1", said(&[("a", 2, None)]), at(0)));
     assert!(recorders.said(&key(), "2", said(&[("a", 2, None)]), at(0)));
@@ -69,6 +70,11 @@ fn only_what_a_status_says_is_news() {
     assert!(news(over.clone()));
     let mut filling = over.clone();
     filling.capture.as_mut().unwrap().spool_fill = Fill::Half;
+    assert!(news(filling.clone()));
+    let mut silence = filling.clone();
+    silence.over_on_tape = true;
+    assert!(news(silence));
+    filling.over_on_tape = false;
     assert!(news(filling.clone()));
     // No answer is no news, and nothing is forgotten.
     assert!(!news(Told::default()));
@@ -194,79 +200,77 @@ mod over_the_network {
         }
     }
 
-    /// A recorder that captures nothing, and a tape that grows: in a time that passes faster.
-    #[tokio::test]
-    async fn one_that_hangs_is_replaced_once_and_that_is_told() {
-        let pod = Router::new().route("/v1/state", get(async || Json(hangs())));
-        let capture = serve(pod).await;
-        let ship =
-            serve(Router::new().route("/v1/state", get(async || Json(ship(None, &[("a", 2, None)]))))).await;
-        let bytes = Arc::new(AtomicU64::new(2000));
-        let tape = Router::new().route(
-            "/v1/sessions",
-            get(async move || {
-                let session = ingest::api::Session {
-                    bytes: bytes.fetch_add(100, Ordering::SeqCst),
-                    ..crate::recording::sample::taped("a", 2, None)
-                };
-                Json(ingest::api::Sessions {
-                    version: "1".to_owned(),
-                    sessions: vec![session],
-                    refusals: Vec::new(),
-                    fill: Fill::Low,
-                })
-            }),
-        );
-        let address = serve(tape).await.to_string();
+    async fn says<T: serde::Serialize + Clone + Send + Sync + 'static>(state: T) -> std::net::SocketAddr {
+        let answer = move || std::future::ready(Json(state.clone()));
+        serve(Router::new().route("/v1/state", get(answer))).await
+    }
 
-        let api = MockApi::default();
+    /// A tape that grows with each question.
+    async fn growing_tape() -> std::net::SocketAddr {
+        let bytes = Arc::new(AtomicU64::new(2000));
+        let answer = async move || {
+            let session = ingest::api::Session {
+                bytes: bytes.fetch_add(100, Ordering::SeqCst),
+                ..crate::recording::sample::taped("a", 2, None)
+            };
+            Json(ingest::api::Sessions {
+                version: "1".to_owned(),
+                sessions: vec![session],
+                refusals: Vec::new(),
+                fill: Fill::Low,
+            })
+        };
+        serve(Router::new().route("/v1/sessions", get(answer))).await
+    }
+
+    /// An operator that knows the Recording and its Station's tape.
+    fn operator(api: &MockApi, tape: std::net::SocketAddr) -> Arc<crate::context::Context> {
         let client = api.client(|asked| (200, asked.body.clone()));
         let (stores, mut writers) = Stores::empty();
-        fill(
-            &mut writers.recordings,
-            [DeserializeGuard(Ok(yaml(crate::recording::sample::PLAIN)))],
-        );
-        let context = Arc::new(testing::context(client, stores));
+        let recording = yaml(crate::recording::sample::PLAIN);
+        fill(&mut writers.recordings, [DeserializeGuard(Ok(recording))]);
+        let context = testing::context(client, stores);
         let station = ("city".to_owned(), "radio".to_owned());
         let access = ingest::config::TapeAccess {
-            addresses: vec![address],
+            addresses: vec![tape.to_string()],
             token: "t".to_owned(),
         };
         context.sources.follow(&station, Some(access));
         context.recorders.follow(&key(), Some(target("1")));
+        Arc::new(context)
+    }
+
+    /// A recorder that captures nothing, and a tape that grows: in a time that passes faster.
+    #[tokio::test]
+    async fn one_that_hangs_is_replaced_once_and_that_is_told() {
+        let api = MockApi::default();
         let (recordings, mut woken) = unbounded();
-        let queues = Queues {
-            stations: unbounded().0,
-            mounts: unbounded().0,
-            recordings,
-        };
-        let follower = follow::Follower {
-            context: context.clone(),
-            queues,
+        let asking = follow::Follower {
+            context: operator(&api, growing_tape().await),
+            queues: Queues {
+                stations: unbounded().0,
+                mounts: unbounded().0,
+                recordings,
+            },
             asker: Asker::default(),
-            doors: Doors { capture, ship },
+            doors: Doors {
+                capture: says(hangs()).await,
+                ship: says(ship(None, &[("a", 2, None)])).await,
+            },
             key: key(),
             target: target("1"),
             every: Duration::from_millis(20),
             watchdog: watchdog::Watchdog::in_time(0.01),
         };
-        tokio::time::timeout(Duration::from_secs(30), follower.run())
-            .await
-            .unwrap();
+        let patience = Duration::from_secs(30);
+        tokio::time::timeout(patience, asking.run()).await.unwrap();
         assert_eq!(woken.next().await.unwrap().name, key().1);
         assert_eq!(api.asked(), ["DELETE live-20261121t140000z-x", "POST events"]);
         assert_eq!(api.last_body("DELETE")["preconditions"]["uid"], "1");
         let event = api.last_body("POST");
-        assert_eq!(
-            (&event["reason"], &event["regarding"]["name"]),
-            (&"RecorderReplaced".into(), &key().1.into())
-        );
-        assert!(
-            event["note"]
-                .as_str()
-                .unwrap()
-                .contains("captured nothing of session a"),
-            "{event}"
-        );
+        assert_eq!(event["reason"], "RecorderReplaced");
+        assert_eq!(event["regarding"]["name"], key().1.as_str());
+        let note = event["note"].as_str().unwrap();
+        assert!(note.contains("captured nothing of session a"), "{note}");
     }
 }

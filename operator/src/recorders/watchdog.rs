@@ -194,6 +194,7 @@ mod tests {
                 waits_for_room: false,
                 sessions: sessions.collect(),
             }),
+            over_on_tape: false,
         }
     }
 

@@ -16,9 +16,9 @@ use crate::k8s::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
     /// Keep what the pods are told as it should be.
-    Tell(Secret),
+    Tell(Box<Secret>),
     /// Make a Job, which is never changed.
-    Make(Job),
+    Make(Box<Job>),
     /// Delete a Job, and its pods after it.
     Delete(JobId),
 }
@@ -28,7 +28,7 @@ pub async fn apply(children: &Applier<'_>, deeds: &[Deed]) -> Result<(), ApplyEr
     let api = Api::<Job>::namespaced(children.client.clone(), &children.owner.namespace);
     for deed in deeds {
         match deed {
-            Deed::Tell(secret) => drop(children.apply(secret).await?),
+            Deed::Tell(secret) => drop(children.apply(&**secret).await?),
             Deed::Make(job) => make(children, &api, job).await?,
             Deed::Delete(job) => delete(&api, job).await?,
         }

@@ -79,7 +79,19 @@ fn a_life_as_the_status_tells_it() {
         (Some(1000), Some("1000 B"))
     );
     assert_eq!(finalizing.sessions, [listed("a", 2, Some(7200), Some(1000))]);
+}
 
+#[test]
+fn what_is_published_replaces_what_was_known_before() {
+    let finalizing = RecordingStatus {
+        bytes: Some(1000),
+        size: Some("1000 B".to_owned()),
+        duration: Some("2h00m".to_owned()),
+        sessions: vec![listed("a", 2, Some(7200), Some(1000))],
+        started_at: Some(whole(at(2))),
+        ended_at: Some(whole(at(7200))),
+        ..in_phase(Phase::Finalizing)
+    };
     let done = Seen {
         finalizer: Work::Complete(id(), Said::Report(published(1, &[]))),
         ..nothing()

@@ -171,9 +171,9 @@ async fn deeds(spec: &ValidSpec, plan: &Plan, context: &Context) -> Result<Vec<D
     let records = matches!(plan.phase, Phase::Waiting | Phase::OnAir | Phase::Storing);
     let mut deeds = Vec::new();
     match fetch::tape(spec, context).await? {
-        Some(tape) => deeds.push(Deed::Tell(build::config(spec, tape))),
+        Some(tape) => deeds.push(Deed::Tell(Box::new(build::config(spec, tape)))),
         // What makes final objects needs no tape.
-        None if !records => deeds.push(Deed::Tell(build::config(spec, validate::nowhere()))),
+        None if !records => deeds.push(Deed::Tell(Box::new(build::config(spec, validate::nowhere())))),
         None if plan.steps.contains(&Step::Record) => {
             return Err(Error::StationNotFound {
                 station: spec.owner.station.clone(),
@@ -183,8 +183,8 @@ async fn deeds(spec: &ValidSpec, plan: &Plan, context: &Context) -> Result<Vec<D
         None => {}
     }
     deeds.extend(plan.steps.iter().map(|step| match step {
-        Step::Record => Deed::Make(build::recorder(spec)),
-        Step::Finalize(edition) => Deed::Make(build::finalizer(spec, *edition, plan.bytes())),
+        Step::Record => Deed::Make(Box::new(build::recorder(spec))),
+        Step::Finalize(edition) => Deed::Make(Box::new(build::finalizer(spec, *edition, plan.bytes()))),
         Step::Delete(job) => Deed::Delete(job.clone()),
     }));
     Ok(deeds)

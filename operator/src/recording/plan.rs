@@ -153,7 +153,7 @@ impl Memory {
     fn learn(&mut self, spec: &ValidSpec, seen: &Seen) {
         let mut before = std::mem::take(&mut self.sessions);
         sessions::forget_logins(&mut before, seen.tape.as_deref().unwrap_or_default());
-        self.sessions = match (&seen.recorder, &seen.ship, &seen.tape) {
+        self.sessions = match (&seen.recorder, informed(seen), &seen.tape) {
             (Work::Complete(_, Said::Report(stored)), ..) => sessions::stored(&before, stored),
             (_, Some(ship), _) => sessions::told(&before, ship),
             (_, None, Some(tape)) => sessions::on_tape(&before, &Rule::from(&spec.told), tape),
@@ -237,7 +237,7 @@ fn record(spec: &ValidSpec, memory: &Memory, seen: &Seen, now: Timestamp) -> Pla
 
 /// The recorder knows best. Without it the tape tells, as far as it is heard.
 fn phase_on_air(spec: &ValidSpec, memory: &Memory, seen: &Seen, now: Timestamp) -> Phase {
-    let over = match (&seen.ship, &seen.tape) {
+    let over = match (informed(seen), &seen.tape) {
         (Some(ship), _) => ship.over.is_some(),
         (None, Some(tape)) => is_over(&Rule::from(&spec.told), tape, now),
         (None, None) => false,
@@ -251,8 +251,15 @@ fn phase_on_air(spec: &ValidSpec, memory: &Memory, seen: &Seen, now: Timestamp) 
     }
 }
 
+/// What ship says, once it knows anything: while the store is down, one that begins anew cannot even ask what there is.
+fn informed(seen: &Seen) -> Option<&ShipState> {
+    let ship = seen.ship.as_ref();
+    ship.filter(|ship| ship.over.is_some() || !ship.sessions.is_empty())
+}
+
 /// By the tape: somebody was on air, and nobody can come back.
-fn is_over(rule: &Rule, tape: &[api::Session], now: Timestamp) -> bool {
+#[must_use]
+pub fn is_over(rule: &Rule, tape: &[api::Session], now: Timestamp) -> bool {
     let times: Vec<_> = tape
         .iter()
         .filter(|session| rule.is_of(session))

@@ -108,6 +108,7 @@ pub fn taped(id: &str, from: i64, to: Option<i64>) -> api::Session {
         aired: Some(Aired {
             first: at(from),
             last: to.map(at),
+            spells: Vec::new(),
         }),
         ended: to.map(|to| Ended {
             at: at(to),

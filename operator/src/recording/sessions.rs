@@ -56,12 +56,16 @@ pub fn on_tape(before: &[Session], rule: &Rule, tape: &[api::Session]) -> Vec<Se
 #[must_use]
 pub fn stored(before: &[Session], stored: &Stored) -> Vec<Session> {
     let has = |id: &str| stored.sessions.iter().any(|session| session.id == id);
-    // Of a report that had no room for all, nobody knows what is missing.
+    // A report that had no room for all left out what ended well.
+    let is_short = stored.sessions_left_out > 0;
     let kept = before
         .iter()
-        .filter(|session| stored.sessions_left_out == 0 && !has(&session.id))
+        .filter(|session| !has(&session.id))
         .map(|session| Session {
-            bytes: None,
+            bytes: session
+                .bytes
+                .or(Some(0))
+                .filter(|_| is_short && session.to.is_some()),
             ..session.clone()
         });
     let kept: Vec<_> = kept.collect();

@@ -64,6 +64,7 @@ fn what_was_only_a_login_is_forgotten() {
         aired: Some(Aired {
             first: at(2),
             last: Some(at(3)),
+            spells: Vec::new(),
         }),
         ..taped("a", 2, Some(3))
     };
@@ -85,9 +86,19 @@ fn what_is_stored_counts_and_what_is_not_is_kept_in_mind() {
     assert_eq!(all.iter().map(is_open).collect::<Vec<_>>(), [false, true]);
     let mut cut_short = stored_report(&[("a", 2, Some(50))]);
     cut_short.sessions_left_out = 1;
+    let short = stored(&before, &cut_short);
     assert_eq!(
-        stored(&before, &cut_short),
-        [listed("a", 2, Some(50), Some(1000))]
+        short,
+        [
+            listed("a", 2, Some(50), Some(1000)),
+            listed("b", 55, Some(60), Some(7))
+        ]
+    );
+    assert!(!short.iter().any(is_open), "what was left out had ended well");
+    let unseen_end = [listed("c", 70, None, None)];
+    assert!(
+        stored(&unseen_end, &cut_short).iter().any(is_open),
+        "whose end nobody saw is not forgotten"
     );
 }
 

@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(recorded(&mut seen, &[studio.clone(), talk.clone()]), "live");
         let over = ended(studio, 8);
         assert_eq!(recorded(&mut seen, &[over.clone(), talk.clone()]), "live");
-        assert_eq!(recorded(&mut seen, &[talk.clone()]), "live");
+        assert_eq!(recorded(&mut seen, std::slice::from_ref(&talk)), "live");
 
         let mut fuller = answer(&[talk], &[]);
         fuller.fill = Fill::Half;

@@ -1,11 +1,15 @@
 //! Where in a session a Recording begins. No IO.
 
-use ingest::api::{Line, Session};
-use jiff::Timestamp;
+use ingest::api::{Container, Line, Session};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Recording;
 use crate::manifest::Range;
 use crate::spool::About;
+
+/// Cuts of `WebM` may lie inside a cluster, where nobody can begin to read. Blocks count milliseconds from their cluster's
+/// beginning in 16 bits, so within this time another has begun.
+const CLUSTER: SignedDuration = SignedDuration::from_secs(40);
 
 /// Takes the lines of a session's index in their order. Of a day's lines it keeps but the few that matter.
 #[derive(Debug)]
@@ -24,9 +28,14 @@ struct Place {
 }
 
 impl Begin {
-    pub fn of(recording: &Recording) -> Self {
+    pub fn of(recording: &Recording, container: Container) -> Self {
+        let from = recording.window.from;
+        let ahead = match container {
+            Container::Webm => CLUSTER,
+            Container::Ogg | Container::Mp3 | Container::Adts => SignedDuration::ZERO,
+        };
         Self {
-            from: recording.window.from,
+            from: from.saturating_sub(ahead).unwrap_or(from),
             link: None,
             cut: None,
             start: None,
@@ -71,7 +80,6 @@ impl Begin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingest::api::Container;
     use ingest::config::Routing;
 
     fn at(second: i64) -> Timestamp {
@@ -136,7 +144,11 @@ mod tests {
     }
 
     fn begin(from: i64) -> (u64, Option<(u64, u64)>) {
-        let mut begin = Begin::of(&recording(from));
+        begin_of(from, Container::Ogg)
+    }
+
+    fn begin_of(from: i64, container: Container) -> (u64, Option<(u64, u64)>) {
+        let mut begin = Begin::of(&recording(from), container);
         for line in lines() {
             begin.take(line);
         }
@@ -163,5 +175,10 @@ mod tests {
         for (from, expected) in table {
             assert_eq!(begin(from), expected, "from {from}");
         }
+        assert_eq!(
+            begin_of(9 + 40, Container::Webm),
+            begin(9),
+            "a whole cluster before"
+        );
     }
 }

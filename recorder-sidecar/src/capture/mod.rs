@@ -102,6 +102,7 @@ impl Capture {
             () = ending.asked() => {}
             served = report::serve(listener, &shared) => return Err(listen_failed(served.err().unwrap_or_else(closed))),
             () = self.follow(settings, &shared) => {}
+            () = shared.room.watch() => {}
         }
         let all = std::mem::take(&mut *locked(&shared.followed));
         for (session, local) in all {

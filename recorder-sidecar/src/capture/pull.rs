@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use ingest::reader::{Desk, Error, OnTape};
+use ingest::reader::{Desk, Error, Join, OnTape};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::begin::Begin;
@@ -96,7 +96,7 @@ impl Pull {
                 headers: None,
             }
         } else {
-            let mut begin = Begin::of(&self.recording);
+            let mut begin = Begin::of(&self.recording, session.container);
             let mut lines = self.desk().index(&session.id, 0, false).await?;
             while let Some(line) = lines.next().await? {
                 begin.take(line);
@@ -128,7 +128,14 @@ impl Pull {
             return Ok(none(about));
         };
         let mut tape = match self.desk().read(&about.session.id, range.from, false).await {
-            Err(Error::Gone { .. }) => return Ok(none(about)),
+            // The head of a long session is given up once it is archived; its headers are still told to who joins.
+            Err(Error::Gone { .. }) => {
+                let joined = self.desk().join(&about.session.id, Join::At(about.start)).await;
+                match joined {
+                    Err(Error::Gone { .. }) => return Ok(none(about)),
+                    joined => joined?,
+                }
+            }
             opened => opened?,
         };
         let wanted = usize::try_from(range.bytes()).unwrap_or(usize::MAX);
@@ -277,7 +284,6 @@ impl Pull {
             ticks.tick().await;
             let round = async {
                 local.skip_what_is_freed()?;
-                self.shared.room.measure()?;
                 synced(local).await
             };
             match round.await {

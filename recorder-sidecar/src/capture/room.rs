@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ingest::api::Fill;
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 const BLOCK: u64 = 512;
 const AGAIN: Duration = Duration::from_secs(1);
@@ -19,6 +21,7 @@ pub(super) struct Room {
     cap: u64,
     used: AtomicU64,
     told: AtomicU8,
+    measured: Notify,
 }
 
 impl Room {
@@ -28,6 +31,7 @@ impl Room {
             cap,
             used: AtomicU64::new(0),
             told: AtomicU8::new(0),
+            measured: Notify::new(),
         };
         room.measure()?;
         Ok(room)
@@ -53,11 +57,26 @@ impl Room {
     /// Waits until something may be added.
     pub async fn wait(&self) {
         while self.is_full() {
-            // It is ship, another process, that makes room.
-            tokio::time::sleep(AGAIN).await;
-            if let Err(failure) = self.measure() {
-                tracing::warn!(%failure, "how full the spool is cannot be seen");
+            self.measured.notified().await;
+        }
+    }
+
+    /// Looks each second, whether anything is captured or not: it is ship, another process, that makes room. Never returns.
+    pub async fn watch(&self) {
+        let mut ticks = tokio::time::interval(AGAIN);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = false;
+        loop {
+            ticks.tick().await;
+            match self.measure() {
+                Ok(()) => said = false,
+                Err(failure) if !said => {
+                    tracing::warn!(%failure, "how full the spool is cannot be seen");
+                    said = true;
+                }
+                Err(_) => {}
             }
+            self.measured.notify_waiters();
         }
     }
 
@@ -154,13 +173,43 @@ mod tests {
         fs::create_dir(&session).unwrap();
         fs::write(session.join("tape"), vec![1; 64 << 10]).unwrap();
         let room = Room::new(spool.path(), 64 << 10).unwrap();
-        assert!(room.is_full());
-        let waits = tokio::time::timeout(AGAIN * 2, room.wait()).await;
-        assert!(waits.is_err(), "it is full");
-        fs::write(session.join("tape"), b"").unwrap();
-        room.wait().await;
-        assert!(!room.is_full());
-        room.add(64 << 10);
-        assert!(room.is_full());
+        let watched = async {
+            assert!(room.is_full());
+            let waits = tokio::time::timeout(AGAIN * 2, room.wait()).await;
+            assert!(waits.is_err(), "it is full");
+            fs::write(session.join("tape"), b"").unwrap();
+            room.wait().await;
+            assert!(!room.is_full());
+            room.add(64 << 10);
+            assert!(room.is_full());
+        };
+        tokio::select! {
+            () = watched => {}
+            () = room.watch() => {}
+        }
+    }
+
+    /// Nothing is captured any more, and ship empties it, or another fills it.
+    #[tokio::test]
+    async fn how_full_it_is_is_known_whoever_is_at_work() {
+        let spool = tempfile::tempdir().unwrap();
+        let session = spool.path().join("s1");
+        fs::create_dir(&session).unwrap();
+        let room = Room::new(spool.path(), 100 << 10).unwrap();
+        let becomes = async |fill: Fill| {
+            while room.fill() != fill {
+                room.measured.notified().await;
+            }
+        };
+        let watched = async {
+            for (bytes, fill) in [(64 << 10, Fill::Half), (84 << 10, Fill::High), (0, Fill::Low)] {
+                fs::write(session.join("tape"), vec![1; bytes]).unwrap();
+                becomes(fill).await;
+            }
+        };
+        tokio::select! {
+            () = watched => {}
+            () = room.watch() => {}
+        }
     }
 }

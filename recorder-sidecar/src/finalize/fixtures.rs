@@ -66,6 +66,7 @@ pub fn manifest(from: i64, until: Option<i64>, why: OverWhy, sessions: Vec<Taped
                 until: until.map(at),
             },
             limit: at(until.unwrap_or(100_000)),
+            idle_end_seconds: 120,
         },
         written: at(0),
         over: Some(Over { at: at(0), why }),

@@ -17,7 +17,8 @@ use super::rendition::rendition;
 use super::upload::{self, Cargo, upload};
 use super::verify::{self, verify};
 use crate::config::{Recording, Rendition};
-use crate::manifest::{Manifest, OverWhy, extension};
+use crate::course::Span;
+use crate::manifest::{Manifest, extension};
 use crate::store::{self, Body, Store};
 
 const PLAYLIST: &str = "final.m3u8";
@@ -34,26 +35,35 @@ pub(super) struct Work {
     pub path: PathBuf,
 }
 
+/// What a version is made for.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    /// SHA-256 of the manifest it is made of.
+    pub manifest_sha256: String,
+    /// Asked for by the Recording.
+    pub edition: u32,
+    /// The next free one.
+    pub version: u32,
+}
+
 /// Stores and verifies everything, and publishes it. What an attempt with other software has left is passed over: the version
 /// is the next free one from `version` on.
 pub(super) async fn publish(
     store: &Store,
     recording: &Recording,
     manifest: &Manifest,
-    manifest_sha256: String,
     making: Making,
-    version: u32,
+    mut wanted: Wanted,
 ) -> Result<Final, Error> {
-    let last = version + MOST_CONFLICTS;
-    let mut version = version;
+    let last = wanted.version + MOST_CONFLICTS;
     loop {
-        match try_publish(store, recording, manifest, &manifest_sha256, &making, version).await {
-            Err(Error::Store(store::Error::Conflict { key })) if version < last => {
+        match try_publish(store, recording, manifest, &making, &wanted).await {
+            Err(Error::Store(store::Error::Conflict { key })) if wanted.version < last => {
                 tracing::warn!(
                     key,
                     "another attempt has left something else there; a new version begins"
                 );
-                version += 1;
+                wanted.version += 1;
             }
             Err(Error::Damaged(failure)) => {
                 // It is ours and nobody knows of it yet; left there, it would be in the way of the next attempt.
@@ -71,10 +81,10 @@ async fn try_publish(
     store: &Store,
     recording: &Recording,
     manifest: &Manifest,
-    manifest_sha256: &str,
     making: &Making,
-    version: u32,
+    wanted: &Wanted,
 ) -> Result<Final, Error> {
+    let version = wanted.version;
     let mut doubts = doubts_of(
         manifest,
         &making.on_air,
@@ -109,7 +119,8 @@ async fn try_publish(
     let published = Final {
         version,
         recording: manifest.recording.clone(),
-        manifest_sha256: manifest_sha256.to_owned(),
+        manifest_sha256: wanted.manifest_sha256.clone(),
+        edition: wanted.edition,
         verified_at: Timestamp::now(),
         from: on_air.from,
         to: on_air.to,
@@ -253,20 +264,13 @@ fn doubts_of(manifest: &Manifest, on_air: &OnAir, files: &[Made], least: Option<
     if bytes > 0 {
         doubts.push(Doubt::Lost { bytes });
     }
-    // A window that ended, or the greatest length, leaves sessions behind that go on.
-    if manifest
-        .over
-        .as_ref()
-        .is_some_and(|over| over.why == OverWhy::Idle)
-    {
-        let open = manifest
-            .sessions
-            .iter()
-            .filter(|taped| taped.session.ended.is_none());
-        doubts.extend(open.map(|taped| Doubt::NoEnd {
-            session: taped.session.id.clone(),
-        }));
-    }
+    // On air to the last that is known of it: its ingest was lost, and may have more when it is back.
+    let has_no_end = |spans: &[Span]| spans.last().is_some_and(|span| span.to.is_none());
+    let sessions = manifest.sessions.iter().zip(manifest.on_air());
+    let open = sessions.filter(|(_, spans)| has_no_end(spans));
+    doubts.extend(open.map(|(taped, _)| Doubt::NoEnd {
+        session: taped.session.id.clone(),
+    }));
     let seconds: f64 = files.iter().map(|made| made.duration.as_secs_f64()).sum();
     let length = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64();
     let heard: f64 = on_air

@@ -6,7 +6,9 @@ use crate::finalize::intervals::Piece;
 use crate::finalize::parameters::Parameters;
 use crate::finalize::published::LostBytes;
 use crate::manifest::Range;
-use ingest::api::Container;
+use crate::manifest::{OverWhy, Taped};
+use ingest::api::{Container, Line};
+use ingest::config::Routing;
 
 fn made(seconds: u64) -> Made {
     Made {
@@ -23,6 +25,20 @@ fn made(seconds: u64) -> Made {
         duration: Duration::from_secs(seconds),
         links: 1,
         chapters: Vec::new(),
+    }
+}
+
+/// Live, and stored up to a second: a byte for each.
+fn stored_to(second: u64) -> Taped {
+    Taped {
+        end: Some(second),
+        lines: (0..=second)
+            .map(|at_byte| Line::Clock {
+                at: at_byte,
+                t: at(i64::try_from(at_byte).unwrap()),
+            })
+            .collect(),
+        ..taped("s", 0)
     }
 }
 
@@ -90,17 +106,44 @@ fn what_speaks_against_a_recording() {
         [Doubt::Lost { bytes: 5 }]
     );
 
-    let open = |why| manifest(0, None, why, vec![taped("s", 0)]);
-    let no_end = Doubt::NoEnd {
-        session: "s".to_owned(),
+}
+
+#[test]
+fn a_session_without_an_end_may_have_more_when_its_tape_is_back() {
+    let doubts = |why, session: Taped| {
+        let mut manifest = manifest(0, None, why, vec![session]);
+        manifest.recording.limit = at(1000);
+        doubts_of(&manifest, &on_air(0, 10), &[made(10)], None)
     };
+    let no_end = [Doubt::NoEnd {
+        session: "s".to_owned(),
+    }];
+    for why in [OverWhy::Idle, OverWhy::MaxLength, OverWhy::Until] {
+        assert_eq!(doubts(why, stored_to(500)), no_end, "{why:?}: its ingest was lost half-way");
+    }
+    assert_eq!(doubts(OverWhy::MaxLength, stored_to(999)), [], "the next Recording has the rest");
+    let mut in_rehearsal = stored_to(500);
+    in_rehearsal.session.routing = Routing::Rehearsal;
+    in_rehearsal.lines.push(Line::Routing {
+        at: 500,
+        t: at(500),
+        routing: Routing::Rehearsal,
+    });
     assert_eq!(
-        doubts_of(&open(OverWhy::Idle), &on_air(0, 10), &[made(10)], None),
-        [no_end]
+        doubts(OverWhy::Idle, in_rehearsal.clone()),
+        [],
+        "it left the air and stays connected"
     );
+    in_rehearsal.lines.push(Line::Routing {
+        at: 500,
+        t: at(900),
+        routing: Routing::Live,
+    });
+    in_rehearsal.session.routing = Routing::Live;
     assert_eq!(
-        doubts_of(&open(OverWhy::MaxLength), &on_air(0, 10), &[made(10)], None),
-        []
+        doubts(OverWhy::Idle, in_rehearsal),
+        [],
+        "its second time on air is the next Recording's"
     );
 }
 
@@ -119,6 +162,7 @@ fn a_playlist_names_files_beside_it() {
         version: 2,
         recording,
         manifest_sha256: String::new(),
+        edition: 1,
         verified_at: at(0),
         from: at(0),
         to: at(10),

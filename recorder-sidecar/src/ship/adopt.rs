@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt, TryStreamExt};
-use ingest::api::{Container, Session};
+use ingest::api::{Container, Line, Session};
 use ingest::config::Routing;
 
 use super::words::stored;
@@ -79,6 +79,7 @@ pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopte
     }
     for taped in adopted.values_mut() {
         taped.segments.sort_by_key(|segment| segment.range);
+        time(taped);
     }
     let segments: usize = adopted.values().map(|taped| taped.segments.len()).sum();
     tracing::info!(sessions = adopted.len(), segments, "the bucket was looked at");
@@ -121,6 +122,25 @@ fn add(adopted: &mut Adopted, recording: &Recording, segment: Segment, head: Opt
     taped.segments.push(segment);
 }
 
+/// Of what no line tells when it came, the segments do.
+fn time(taped: &mut Taped) {
+    let told = taped.lines.iter().filter_map(|line| match *line {
+        Line::Clock { at, .. } | Line::End { at, .. } => Some(at),
+        _ => None,
+    });
+    let told = told.max();
+    let behind = |segment: &&Segment| told.is_none_or(|told| segment.range.to > told);
+    let marks: Vec<Line> = taped
+        .segments
+        .iter()
+        .filter(behind)
+        .flat_map(|segment| [(segment.range.from, segment.t0), (segment.range.to, segment.t1)])
+        .filter(|(at, _)| told.is_none_or(|told| *at > told))
+        .map(|(at, t)| Line::Clock { at, t })
+        .collect();
+    taped.lines.extend(marks);
+}
+
 /// A session of which there are segments and nothing else: their own words have to do.
 fn unheard_of(recording: &Recording, id: &str, segment: &Segment, head: Option<&Head>) -> Taped {
     let told = |name: &str| head.and_then(|head| head.metadata.get(name));
@@ -155,5 +175,34 @@ fn unheard_of(recording: &Recording, id: &str, segment: &Segment, head: Option<&
         segments: Vec::new(),
         lost: Vec::new(),
         lines: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finalize::fixtures::{at, segment, taped};
+
+    #[test]
+    fn segments_tell_when_they_came_where_no_line_does() {
+        let stored = |from: u64, to: u64| Segment {
+            t0: at(i64::try_from(from).unwrap()),
+            t1: at(i64::try_from(to).unwrap()),
+            ..segment("s", from, to)
+        };
+        let mut unheard = taped("s", 0);
+        unheard.segments = vec![stored(0, 10), stored(10, 20)];
+        time(&mut unheard);
+        assert_eq!(unheard.clock().when(19), Some(at(19)));
+
+        // What the index tells is better, as far as it goes.
+        let mut half = taped("s", 0);
+        half.segments = unheard.segments.clone();
+        half.lines = vec![Line::Clock { at: 12, t: at(50) }];
+        time(&mut half);
+        assert_eq!(half.clock().when(12), Some(at(50)));
+        let marks = half.lines.len();
+        time(&mut half);
+        assert_eq!(half.lines.len(), marks, "the same is told once");
     }
 }

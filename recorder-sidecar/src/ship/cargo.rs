@@ -121,7 +121,10 @@ impl Cargo {
         let Some(copy) = &self.copy else {
             return self.old.as_ref()?.end;
         };
-        let cut = self.edge.and_then(|edge| copy.cut_from(edge));
+        // Who left the line with the edge has nothing behind it, whenever the tape found the time to note its last bytes.
+        let ended = self.session().and_then(|session| session.ended.as_ref());
+        let goes_on = |edge: &Timestamp| ended.is_none_or(|ended| ended.at > *edge);
+        let cut = self.edge.filter(goes_on).and_then(|edge| copy.cut_from(edge));
         let whole = copy.is_whole() || self.has_lost_its_ingest(now);
         // An ingest that crashed may have ended before what was copied of it.
         cut.or_else(|| whole.then(|| copy.have().max(self.done)))
@@ -227,15 +230,24 @@ impl Cargo {
         self.copy.as_mut().map_or(Ok(()), |copy| copy.free(done))
     }
 
-    /// What the tape may be told is stored, if that is news.
-    pub fn to_ack(&self) -> Option<(Desk, u64)> {
+    /// What the tape may be told is stored, if that is news. The next Recording begins at the last cut before the limit, and
+    /// may not be there yet: what it will want is kept for it.
+    pub fn to_ack(&self, limit: Timestamp) -> Option<(Desk, u64)> {
         let listed = self.listed.as_ref()?;
+        let goes_on = listed.ended.as_ref().is_none_or(|ended| ended.at > limit);
+        let last = match &self.copy {
+            Some(copy) if goes_on => copy.cut_before(limit),
+            // Nobody knows the cuts.
+            None if goes_on && self.edge.is_some_and(|edge| edge >= limit) => self.acked,
+            _ => u64::MAX,
+        };
         // An ingest that crashed may have less than we do.
         let to = if listed.ended.is_some() {
             self.done.min(listed.bytes)
         } else {
             self.done
         };
+        let to = to.min(last);
         (to > self.acked && !self.ack_under_way).then(|| self.desk.clone().map(|desk| (desk, to)))?
     }
 
@@ -283,13 +295,15 @@ impl Cargo {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::spool::{About, Local};
     use ingest::api::{Aired, Container};
     use ingest::config::Routing;
 
-    #[test]
-    fn a_session_that_stands_still_is_waited_for_while_its_ingest_answers() {
-        let session = Session {
+    fn session() -> Session {
+        Session {
             id: "s1".to_owned(),
             mount: "main".to_owned(),
             input: "studio".to_owned(),
@@ -307,12 +321,91 @@ mod tests {
             aired: Some(Aired {
                 first: Timestamp::UNIX_EPOCH,
                 last: None,
+                spells: Vec::new(),
             }),
             acked_by: Vec::new(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A session of 1000 bytes with cuts each 100 that came 100 a second, whose index says these things besides.
+    fn cargo(spool: &Path, more: &[Line]) -> Cargo {
+        let about = About {
+            session: session(),
+            start: 0,
+            headers: None,
         };
+        let local = Local::create(spool, &about, &[]).unwrap();
+        local.append(0, &[0; 1_000]).unwrap();
+        let cuts = (0..10).map(|cut| Line::Cut {
+            at: cut * 100,
+            media_ms: cut * 1_000,
+        });
+        let clocks = (1..10).map(|second| Line::Clock {
+            at: second * 100 - 1,
+            t: at(i64::try_from(second).unwrap()),
+        });
+        let lines = cuts.chain(clocks).chain(more.iter().cloned());
+        for (next, line) in (1..).zip(lines) {
+            local.line(next, &line).unwrap();
+        }
+        if more.iter().any(|line| matches!(line, Line::End { .. })) {
+            local.tape_is_whole();
+            local.index_is_whole();
+        }
+        local.sync().unwrap();
+        Cargo {
+            copy: Some(Copy::open(spool, "s1").unwrap()),
+            ..Cargo::default()
+        }
+    }
+
+    /// A busy disk syncs late, and its Clock line tells when that was.
+    #[test]
+    fn a_session_is_stored_to_its_last_byte_however_late_that_was_synced() {
+        let spool = tempfile::tempdir().unwrap();
+        let late = [
+            Line::Clock { at: 1_000, t: at(14) },
+            Line::End {
+                at: 1_000,
+                t: at(10),
+                why: String::new(),
+            },
+        ];
+        let mut cargo = cargo(spool.path(), &late);
+        for (edge, end) in [(10, 1_000), (11, 1_000), (7, 700)] {
+            cargo.edge = Some(at(edge));
+            assert_eq!(cargo.end(at(99)), Some(end), "{edge}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_air_is_cut_behind_its_last_byte_there() {
+        let spool = tempfile::tempdir().unwrap();
+        // By the clock its byte 710 came a moment after second 7.
+        let left = Line::Routing {
+            at: 710,
+            t: at(7),
+            routing: Routing::Rehearsal,
+        };
+        let mut cargo = cargo(spool.path(), &[left]);
+        cargo.edge = Some(at(7));
+        assert_eq!(cargo.end(at(99)), Some(800));
+        cargo.edge = Some(at(9));
+        assert_eq!(cargo.end(at(99)), None, "a later line may tell of an earlier one");
+    }
+
+    #[test]
+    fn a_session_that_stands_still_is_waited_for_while_its_ingest_answers() {
         let desk = Desk::new("localhost:1".to_owned(), String::new());
         let mut cargo = Cargo::default();
-        cargo.list(&OnTape { session, desk });
+        cargo.list(&OnTape {
+            session: session(),
+            desk,
+        });
         let listed = cargo.first_listed.unwrap();
         let after = |minutes: i64| listed + SignedDuration::from_mins(minutes);
         assert!(cargo.silent_ingest(after(0)).is_none());

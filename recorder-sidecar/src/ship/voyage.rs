@@ -20,7 +20,7 @@ use super::tapes::Tapes;
 use super::upload::{Parcel, upload};
 use super::words::{Checked, Checkpoint};
 use crate::config::Recording;
-use crate::course::{LOST_INGEST, Rule, Span, spans};
+use crate::course::{LOST_INGEST, Last, Reach, Rule, Span, spans};
 use crate::manifest::{OverWhy, Rehearsal, Segment};
 use crate::report::Stored;
 use crate::spool::{self, Copy, Notices};
@@ -52,6 +52,11 @@ pub(super) struct Voyage {
     pub(super) manifest: Checkpoint,
     /// Why nothing more will belong to the Recording, as far as its course is known.
     pub(super) over: Option<OverWhy>,
+    /// How far it goes, as it was last found.
+    pub(super) reach: Option<Reach>,
+    /// When the last one left the air, once it was told that this was the end. Whoever was seen too late is the next one's:
+    /// the operator has made that one by what it was told.
+    closed: Option<Timestamp>,
     /// Sessions of the Mount that were never on air, by their ids.
     pub(super) rehearsals: BTreeMap<String, Rehearsal>,
 }
@@ -79,6 +84,8 @@ impl Voyage {
             last_stored: None,
             manifest: Checkpoint::of_this_life(written_by),
             over: None,
+            reach: None,
+            closed: None,
             rehearsals: BTreeMap::new(),
         }
     }
@@ -165,7 +172,10 @@ impl Voyage {
     /// Finds out which sessions belong to the Recording, and how far it goes.
     fn chart(&mut self, recording: &Recording, tapes: &Tapes) {
         let now = Timestamp::now();
-        let rule = Rule::from(recording);
+        let mut rule = Rule::from(recording);
+        if let Some(closed) = self.closed {
+            rule.limit = rule.limit.min(closed);
+        }
         let on_tape: Vec<_> = tapes.all().filter(|tape| rule.is_of(&tape.session)).collect();
         let is_new = |id: &String| !self.cargo.contains_key(id);
         let listed = on_tape.iter().filter(|tape| is_new(&tape.session.id));
@@ -185,13 +195,18 @@ impl Voyage {
         }
         // A pod that was never heard of may have the very session that this is about.
         let all_told = tapes.are_known() || now.duration_since(self.begun) > LOST_INGEST;
-        self.over = reach.over(self.begun, now).filter(|_| all_told);
+        let over = reach.over(self.begun, now).filter(|_| all_told);
+        self.over = over.map(|why| if self.closed.is_some() { OverWhy::Idle } else { why });
         let edge = self.over.map(|why| reach.end(why));
         let edge = edge.or_else(|| (now >= rule.limit).then_some(rule.limit));
+        if let (Some(OverWhy::Idle), Last::Until(_)) = (self.over, reach.last()) {
+            self.closed = self.closed.or(edge);
+        }
         for cargo in self.cargo.values_mut() {
             cargo.belongs = !cargo.stored.is_empty() || reach.has_any(&cargo.spans(now));
             cargo.edge = edge;
         }
+        self.reach = Some(reach);
     }
 
     fn rehearsed(&mut self, session: &Session, rule: &Rule) {

@@ -14,7 +14,7 @@ use super::adopt::{Adopted, adopt};
 use super::cargo::Cargo;
 use super::voyage::{Done, Voyage};
 use crate::config::Recording;
-use crate::course::spans_told;
+use crate::course::Span;
 use crate::manifest::{About, MANIFEST_KEY, MANIFESTS, Manifest, Over, OverWhy, Rehearsal};
 use crate::published::LostBytes;
 use crate::report::{Heard, Progress, ShipState, Stored};
@@ -68,7 +68,7 @@ impl Voyage {
     /// Tells the tapes what is stored.
     pub(super) fn acks(&mut self, recording: &Recording) {
         for (id, cargo) in self.cargo.iter_mut().filter(|(_, cargo)| cargo.belongs) {
-            let Some((desk, to)) = cargo.to_ack() else {
+            let Some((desk, to)) = cargo.to_ack(recording.limit()) else {
                 continue;
             };
             cargo.ack_under_way = true;
@@ -164,6 +164,11 @@ impl Voyage {
                 }
             }
         };
+        let now = Timestamp::now();
+        for (session, cargo) in self.cargo.iter().filter(|(_, cargo)| !cargo.belongs) {
+            let spans = cargo.spans(now);
+            tracing::info!(session, ?spans, "a session was not of this Recording");
+        }
         let stored = stored(&manifest, over);
         tracing::info!(
             recording = recording.name,
@@ -220,10 +225,25 @@ impl Voyage {
             .collect()
     }
 
+    /// When a session was on air for this Recording: later times belong to the next.
+    fn own_spans(&self, cargo: &Cargo, now: Timestamp) -> Vec<Span> {
+        let mut spans = cargo.spans(now);
+        let Some(reach) = self.reach.as_ref().filter(|reach| reach.has_any(&spans)) else {
+            return spans;
+        };
+        spans.retain(|span| reach.has(span));
+        let limit = reach.limit();
+        for span in &mut spans {
+            let reached = (now >= limit).then_some(limit);
+            span.to = span.to.map(|to| to.min(limit)).or(reached);
+        }
+        spans
+    }
+
     fn state(&self) -> ShipState {
         let now = Timestamp::now();
         let progress = self.belonging().map(|(id, cargo)| {
-            let spans = cargo.spans(now);
+            let spans = self.own_spans(cargo, now);
             Progress {
                 id: id.clone(),
                 input: cargo
@@ -298,8 +318,8 @@ pub(super) fn stored(manifest: &Manifest, over: Over) -> Stored {
     let heard: Vec<Heard> = manifest
         .sessions
         .iter()
-        .filter_map(|taped| {
-            let spans = spans_told(&taped.session, &taped.lines);
+        .zip(manifest.on_air())
+        .filter_map(|(taped, spans)| {
             Some(Heard {
                 id: taped.session.id.clone(),
                 input: taped.session.input.clone(),

@@ -154,12 +154,32 @@ impl Copy {
         &self.cuts
     }
 
-    /// The first cut whose byte came at or after this instant; `None` as long as later lines could name an earlier one.
+    /// The first cut at which nothing that came before this instant is cut off; `None` as long as later lines could name an
+    /// earlier one.
     #[must_use]
     pub fn cut_from(&self, instant: Timestamp) -> Option<u64> {
+        // The tape tells exactly with which byte it left the air.
+        let left = self.routings.iter().filter_map(|line| match *line {
+            Line::Routing { at, t, .. } => (t <= instant).then_some(at),
+            _ => None,
+        });
+        let first = left.max().unwrap_or(0).max(self.start);
         let is_settled = |cut: &u64| *cut < self.covered || self.is_whole();
-        let mut settled = self.cuts.range(self.start..).copied().take_while(is_settled);
+        let mut settled = self.cuts.range(first..).copied().take_while(is_settled);
         settled.find(|&cut| self.clock.when(cut).is_some_and(|t| t >= instant))
+    }
+
+    /// The last known cut that came before this instant; what is behind it may be wanted by who begins then.
+    #[must_use]
+    pub fn cut_before(&self, instant: Timestamp) -> u64 {
+        let came_before = |cut: &&u64| self.clock.when(**cut).is_some_and(|t| t < instant);
+        let is_behind = self.clock.when(self.have()).is_some_and(|t| t >= instant);
+        let last = self.cuts.iter().rev().find(came_before);
+        if is_behind {
+            last.copied().unwrap_or(self.start)
+        } else {
+            u64::MAX
+        }
     }
 
     /// The first byte that came at or after this instant, which is one of the session's; `None` as long as it is not settled.

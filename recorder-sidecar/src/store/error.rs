@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::REFUSED_PAUSE;
 
@@ -149,7 +149,7 @@ impl Error {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let Some(response) = failure.raw_response() else {
-            let words = short(&DisplayErrorContext(failure).to_string());
+            let words = short(&chain(failure));
             return match failure {
                 SdkError::ConstructionFailure(_) => Self::Refused {
                     doing,
@@ -230,6 +230,14 @@ fn word(code: &str) -> String {
         .filter(char::is_ascii_alphanumeric)
         .take(64)
         .collect()
+}
+
+/// What failed, and why, down to the ground. The SDK's own words for it end in what is for programmers.
+fn chain(failure: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(failure), |failure| failure.source());
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
 }
 
 fn short(words: &str) -> String {

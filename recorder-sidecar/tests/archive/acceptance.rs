@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::dj::PASSWORD;
 use crate::ogg::whole_pages;
 use crate::oracle::{nothing_is_lost, published};
 use crate::rclone::{ask, at};
-use crate::recording::kill;
+use crate::recording::{Recording, kill};
 use crate::stage::Stage;
 
 /// Takes what an encoder sends on to the ingest, and keeps a log of it: one stream for each connection.
@@ -128,6 +128,24 @@ fn ffmpegs_of(parent: u32) -> Vec<u32> {
     .collect()
 }
 
+/// Runs finalize, and kills the first ffmpegs it begins: how many, and how finalize ended.
+async fn finalize_without_ffmpeg(recording: &Recording<'_>) -> (u32, ExitStatus) {
+    let mut finalizing = recording.finalizing();
+    let pid = finalizing.id().unwrap();
+    let mut killed = 0;
+    while killed < 3 && finalizing.try_wait().unwrap().is_none() {
+        for ffmpeg in ffmpegs_of(pid) {
+            let target = rustix::process::Pid::from_raw(ffmpeg.cast_signed()).unwrap();
+            if rustix::process::kill_process(target, rustix::process::Signal::KILL).is_ok() {
+                killed += 1;
+            }
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    assert!(killed > 0, "finalize has no ffmpeg");
+    (killed, finalizing.wait().await.unwrap())
+}
+
 /// kill -9 of the DJ's ffmpeg, which begins again; of capture; of ship; of finalize's ffmpeg; and a full-length object.
 #[tokio::test]
 async fn recording_seed_acceptance() {
@@ -163,21 +181,8 @@ async fn recording_seed_acceptance() {
     assert_eq!(sent.len(), 2);
     nothing_is_lost(row, &recording, &sent).await;
 
-    let mut finalizing = recording.finalizing();
-    let pid = finalizing.id().unwrap();
-    let mut killed = 0;
-    while killed < 3 && finalizing.try_wait().unwrap().is_none() {
-        for ffmpeg in ffmpegs_of(pid) {
-            let target = rustix::process::Pid::from_raw(ffmpeg.cast_signed()).unwrap();
-            if rustix::process::kill_process(target, rustix::process::Signal::KILL).is_ok() {
-                killed += 1;
-            }
-        }
-        sleep(Duration::from_millis(2)).await;
-    }
-    assert!(killed > 0, "finalize has no ffmpeg");
+    let (killed, status) = finalize_without_ffmpeg(&recording).await;
     // As its Job begins it again.
-    let status = finalizing.wait().await.unwrap();
     let cost = recording.finalize().await;
     let whole: Vec<&[u8]> = sent.iter().map(|sent| whole_pages(sent)).collect();
     let torn: usize = sent.iter().map(|sent| sent.len() - whole_pages(sent).len()).sum();

@@ -7,7 +7,7 @@ use e2e::harness::{is_full, rows};
 use ingest::api::Line;
 use tokio::time::Instant;
 
-use crate::audio::{FLAC, OPUS, SMALL_MP3, SPEECH, WEBM, probe, speech};
+use crate::audio::{FLAC, OPUS, SMALL_MP3, SPEECH, WEBM, framehash, probe, speech};
 use crate::ogg::{audio_of_one_link, last_granule};
 use crate::oracle::{compare, nothing_is_lost, whole};
 use crate::recording::Recording;
@@ -36,15 +36,13 @@ async fn an_encoder_that_has_been_running_for_a_day() {
         recording.over(pod).await;
         let published = whole(&row, &recording, &[&sent]).await;
         assert!(
-            (published.seconds - 120.0).abs() < 0.2,
+            // FLAC does not tell how long its first page plays.
+            (published.seconds - 120.0).abs() < 0.5,
             "{row}: {} s",
             published.seconds
         );
         let (seconds, _) = probe(&recording.object(&published.objects[0].key).await);
-        assert!(
-            (seconds - 120.0).abs() < 0.2 || encoder.name == FLAC.name,
-            "{row}: {seconds} s by ffprobe"
-        );
+        assert!((seconds - 120.0).abs() < 0.5, "{row}: {seconds} s by ffprobe");
         println!("{row}: {:.1} s, {seconds:.1} s by ffprobe", published.seconds);
     }
 }
@@ -137,9 +135,13 @@ async fn mp3_of_28_hours() {
         println!("not run here: 28 h of MP3; RADIO_FULL=1 runs them");
         return;
     }
+    // An encoder ends with a frame that is not full: a little more than five minutes.
     let minutes = SMALL_MP3.encode(300);
-    let show = minutes.repeat(usize::try_from(HOURS).unwrap() * 12);
-    long("28 h of MP3", SMALL_MP3.content_type, show).await;
+    let times = 12 * u16::try_from(HOURS).unwrap();
+    let frames = u16::try_from(framehash(&minutes).len()).unwrap();
+    let seconds = f64::from(times) * f64::from(frames) * 1152.0 / 44_100.0;
+    let show = minutes.repeat(times.into());
+    long("28 h of MP3", SMALL_MP3.content_type, show, seconds).await;
 }
 
 #[tokio::test]
@@ -149,10 +151,10 @@ async fn webm_of_28_hours() {
         return;
     }
     let show = webm::hours(&WEBM.encode(1), &speech().packets, HOURS);
-    long("28 h of WebM", WEBM.content_type, show).await;
+    long("28 h of WebM", WEBM.content_type, show, SECONDS).await;
 }
 
-async fn long(row: &str, content_type: &str, show: Vec<u8>) {
+async fn long(row: &str, content_type: &str, show: Vec<u8>, seconds: f64) {
     let stage = Stage::new().await;
     let mut dj = stage.connect(content_type).await;
     let recording = stage.recording("show").await;
@@ -180,7 +182,7 @@ async fn long(row: &str, content_type: &str, show: Vec<u8>) {
     let cost = recording.finalize().await;
     let published = crate::oracle::published(row, &recording, 1, &[&sent], cost).await;
     assert!(
-        (published.seconds - SECONDS).abs() < 5.0,
+        (published.seconds - seconds).abs() < 1.0,
         "{row}: {} s",
         published.seconds
     );

@@ -31,14 +31,15 @@ async fn spool_full() {
     stage.twin().outage(Outage::Refuse);
     let mut dj = stage.connect(OPUS.content_type).await;
     let mut recording = stage.recording("show").await;
-    recording.spool_cap = 200_000;
+    // Two segments: with less than one nothing could ever be stored.
+    recording.spool_cap = 400_000;
     let pod = recording.pod();
     dj.play(show, Duration::from_secs(4)).await;
     let sent = dj.leave().await;
     stage
         .until("the spool is full", async || {
-            let state = recording.state(0).await;
-            state.is_some_and(|state| state["spoolBytes"].as_u64() >= Some(200_000))
+            let told = recording.state(0).await;
+            told.is_some_and(|told| told["spoolBytes"].as_u64() >= Some(400_000))
         })
         .await;
     assert!(

@@ -76,7 +76,10 @@ async fn killed_at_each_request_of_an_upload_in_parts() {
         }
         delete_segments(&mut station, true);
         station.finalized().await;
-        let fault = format!("kill -9 of finalize at each call for parts ({}), {moment:?}", at.len());
+        let fault = format!(
+            "kill -9 of finalize at each call for parts ({}), {moment:?}",
+            at.len()
+        );
         let on_air = [OnAir::all(&sent)];
         let row = Row::of(&station, fault, Codec::OggFlac, bytes, &on_air).await;
         row.is_whole_and_without_gaps();

@@ -37,28 +37,30 @@ async fn nothing_happens() {
 #[tokio::test]
 async fn a_title_every_five_seconds() {
     let all = codecs(Codec::Mp3).into_iter();
-    let rows = all.filter(|codec| *codec != Codec::WebmOpus).map(|codec| async move {
-        let titles: Vec<String> = (1..12).map(|number| format!("Song {number}")).collect();
-        let in_stream = codec != Codec::Mp3;
-        let sound = if in_stream {
-            chain(codec, &titles).await
-        } else {
-            minute(codec, 550).await
-        };
-        let tell = async |dj: &Connection| {
-            let beside = titles.iter().filter(|_| !in_stream);
-            for (second, title) in (1..).map(|number| number * 5).zip(beside) {
-                dj.until(sound.at(second)).await;
-                dj.dj.title(title).await.unwrap();
-            }
-        };
-        let station = show("a title every 5 s", sound.clone(), FAST, tell).await;
-        let published = station.published(1).await;
-        assert_eq!(published.objects.len(), 1);
-        let told = published.objects[0].titles.iter();
-        let told: Vec<&str> = told.map(|title| &*title.title).collect();
-        assert_eq!(told, titles);
-    });
+    let rows = all
+        .filter(|codec| *codec != Codec::WebmOpus)
+        .map(|codec| async move {
+            let titles: Vec<String> = (1..12).map(|number| format!("Song {number}")).collect();
+            let in_stream = codec != Codec::Mp3;
+            let sound = if in_stream {
+                chain(codec, &titles).await
+            } else {
+                minute(codec, 550).await
+            };
+            let tell = async |dj: &Connection| {
+                let beside = titles.iter().filter(|_| !in_stream);
+                for (second, title) in (1..).map(|number| number * 5).zip(beside) {
+                    dj.until(sound.at(second)).await;
+                    dj.dj.title(title).await.unwrap();
+                }
+            };
+            let station = show("a title every 5 s", sound.clone(), FAST, tell).await;
+            let published = station.published(1).await;
+            assert_eq!(published.objects.len(), 1);
+            let told = published.objects[0].titles.iter();
+            let told: Vec<&str> = told.map(|title| &*title.title).collect();
+            assert_eq!(told, titles);
+        });
     join_all(rows).await;
 }
 

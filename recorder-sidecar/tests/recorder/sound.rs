@@ -75,7 +75,10 @@ type Minutes = Mutex<HashMap<(Codec, u32), Arc<OnceCell<Sound>>>>;
 pub async fn minute(codec: Codec, tone: u32) -> Sound {
     static MINUTES: LazyLock<Minutes> = LazyLock::new(Minutes::default);
     let minute = Arc::clone(MINUTES.lock().unwrap().entry((codec, tone)).or_default());
-    minute.get_or_init(|| encode(codec, tone, MINUTE, "")).await.clone()
+    minute
+        .get_or_init(|| encode(codec, tone, MINUTE, ""))
+        .await
+        .clone()
 }
 
 /// So many minutes of it, as one stream.

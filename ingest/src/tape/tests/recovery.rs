@@ -255,7 +255,7 @@ fn when_it_was_on_the_air_survives() {
             told.push(session.describe().aired);
         }
         shelf.settle();
-        let last = *told.last().unwrap();
+        let last = told.last().unwrap().as_ref();
         assert_eq!(last.is_some(), is_aired, "{course:?}");
         let first = told.iter().flatten().next().map(|aired| aired.first);
         assert_eq!(
@@ -274,7 +274,10 @@ fn when_it_was_on_the_air_survives() {
         let killed = Shelf::open(left.path(), BOOT).unwrap();
         let killed = killed.get(session.id()).unwrap().describe();
         let ended_at = killed.ended.unwrap().at;
-        assert_eq!(killed.aired.map(|aired| aired.first), first, "{course:?}");
+        assert_eq!(killed.aired.as_ref().map(|aired| aired.first), first, "{course:?}");
+        let spells = killed.aired.as_ref().map_or(0, |aired| aired.spells.len());
+        let times_live = course.iter().filter(|routing| **routing == live).count();
+        assert_eq!(spells, times_live, "{course:?}: each time on the air is told");
         let left_at = if on_air {
             Some(ended_at)
         } else {

@@ -17,12 +17,12 @@ use k8s_openapi::{
 };
 use radio_crds::STATION_LABEL;
 
-use super::SHIP_PORT;
+use super::{CAPTURE_PORT, SHIP_PORT};
 use crate::{
     k8s::{
         meta::{COMPONENT_LABEL, Component},
         pod::{
-            HEALTH_PORT, SECRET_DIR, container_security, empty_dir, every, leave_lost_nodes_after,
+            SECRET_DIR, container_security, empty_dir, every, leave_lost_nodes_after,
             pod_security_with_volume, port, read_only, resources, secret_volume, within, writable,
         },
     },
@@ -54,12 +54,12 @@ pub(super) fn recorder(spec: &ValidSpec) -> Job {
     job(spec, spec.owner.name.clone(), Component::Recorder, pod)
 }
 
-pub(super) fn finalizer(spec: &ValidSpec, name: String, bytes: u64) -> Job {
+pub(super) fn finalizer(spec: &ValidSpec, name: String, edition: u32, bytes: u64) -> Job {
     // The joined show and what is cut out of it; each rendition may be as large again.
     let copies = 2 + u64::try_from(spec.told.renditions.len()).unwrap_or(1) * 2;
     let scratch = bytes.saturating_mul(copies).saturating_add(bytes / 4);
     let pod = PodSpec {
-        containers: vec![finalize(spec)],
+        containers: vec![finalize(spec, edition)],
         ..pod(spec, "scratch", scratch.saturating_add(LEAST_SCRATCH))
     };
     job(spec, name, Component::Finalizer, pod)
@@ -177,9 +177,9 @@ fn capture(spec: &ValidSpec) -> Container {
     Container {
         // A sidecar: it starts first, and ends when ship has.
         restart_policy: Some("Always".to_owned()),
-        ports: Some(vec![port("capture", HEALTH_PORT)]),
-        startup_probe: Some(within(60, alive("capture"))),
-        liveness_probe: Some(every(10, alive("capture"))),
+        ports: Some(vec![port(CAPTURE, i32::from(CAPTURE_PORT))]),
+        startup_probe: Some(within(60, alive(CAPTURE))),
+        liveness_probe: Some(every(10, alive(CAPTURE))),
         resources: Some(resources("10m", "32Mi", "32Mi")),
         volume_mounts: Some(vec![
             read_only("config", SECRET_DIR),
@@ -211,8 +211,16 @@ fn ship(spec: &ValidSpec) -> Container {
     }
 }
 
-fn finalize(spec: &ValidSpec) -> Container {
-    let arguments = ["--credentials", KEYS_DIR, "--scratch", SCRATCH_DIR];
+fn finalize(spec: &ValidSpec, edition: u32) -> Container {
+    let edition = edition.to_string();
+    let arguments = [
+        "--credentials",
+        KEYS_DIR,
+        "--scratch",
+        SCRATCH_DIR,
+        "--edition",
+        &edition,
+    ];
     Container {
         resources: Some(resources("50m", "128Mi", "128Mi")),
         volume_mounts: Some(vec![

@@ -12,15 +12,10 @@ use k8s_openapi::{
 use recorder::config::RECORDING_KEY;
 
 use super::validate::ValidSpec;
-use crate::k8s::{meta::Component, pod::HEALTH_PORT};
+use crate::k8s::meta::Component;
 
 /// Where capture tells how it is, as all agents do.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is 8001"
-)]
-pub const CAPTURE_PORT: u16 = HEALTH_PORT as u16;
+pub const CAPTURE_PORT: u16 = 8001;
 /// Where ship does, in the same pod.
 pub const SHIP_PORT: u16 = 8002;
 
@@ -53,7 +48,7 @@ pub fn recorder(spec: &ValidSpec) -> Job {
 /// What makes an edition of the final object, out of so many bytes in the bucket.
 #[must_use]
 pub fn finalizer(spec: &ValidSpec, edition: u32, bytes: u64) -> Job {
-    job::finalizer(spec, finalizer_name(&spec.owner.name, edition), bytes)
+    job::finalizer(spec, finalizer_name(&spec.owner.name, edition), edition, bytes)
 }
 
 #[cfg(test)]

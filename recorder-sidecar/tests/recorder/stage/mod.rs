@@ -14,8 +14,11 @@ mod tape;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use e2e::twin::{Key, Rules, Twin, VersityGw};
@@ -265,11 +268,19 @@ fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-/// All at once, so that they differ.
+/// Ports that nobody listens on. Not those the system gives to clients: one of them could be in use when a process that was
+/// killed comes again.
 async fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    let mut listeners = Vec::new();
-    for _ in 0..N {
-        listeners.push(TcpListener::bind(loopback()).await.unwrap());
+    const PORTS: Range<u16> = 10_000..32_000;
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random_range(PORTS)));
+    let mut free = Vec::new();
+    while free.len() < N {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).await.is_ok() {
+            free.push(address);
+        }
     }
-    std::array::from_fn(|index| listeners[index].local_addr().unwrap())
+    std::array::from_fn(|index| free[index])
 }
