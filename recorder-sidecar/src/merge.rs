@@ -150,7 +150,11 @@ mod tests {
                 [range(0, 10), range(10, 14), range(10, 20), range(20, 30)]
             );
             assert_eq!(both.lines.len(), 3);
-            assert_eq!(manifests(merged.clone(), two.clone()), merged, "once more is nothing");
+            assert_eq!(
+                manifests(merged.clone(), two.clone()),
+                merged,
+                "once more is nothing"
+            );
         }
     }
 

@@ -211,7 +211,10 @@ impl fmt::Display for Doubt {
                 "the objects play {seconds:.0} s of the {heard:.0} s that sources were on air"
             ),
             Self::ShowShort { percent, least } => {
-                write!(f, "only {percent} % of its time are there, {least} % were asked for")
+                write!(
+                    f,
+                    "only {percent} % of its time are there, {least} % were asked for"
+                )
             }
             Self::Silent { key } => write!(f, "{key} is all but silent"),
             Self::Bitrate { key, bits } => {

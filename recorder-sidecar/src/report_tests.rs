@@ -100,7 +100,11 @@ fn no_message_is_longer_than_kubelet_keeps() {
     assert_eq!(told.lost.len() + told.lost_left_out, 300);
     assert_eq!(told.sessions[0], heard(0));
 
-    assert_eq!(told.sessions.last(), Some(&open), "whose end nobody saw is told of");
+    assert_eq!(
+        told.sessions.last(),
+        Some(&open),
+        "whose end nobody saw is told of"
+    );
 
     let failed = Report::Failed(Failed {
         words: "x".repeat(1 << 20),

@@ -42,8 +42,8 @@ impl Begin {
         }
     }
 
-    pub fn take(&mut self, line: Line) {
-        match line {
+    pub fn take(&mut self, line: &Line) {
+        match *line {
             Line::Link { at, media, .. } => {
                 self.link = Some(Range { from: at, to: media });
                 // The cut of a link stands before its headers, whichever line came first: they come by themselves.
@@ -150,7 +150,7 @@ mod tests {
     fn begin_of(from: i64, container: Container) -> (u64, Option<(u64, u64)>) {
         let mut begin = Begin::of(&recording(from), container);
         for line in lines() {
-            begin.take(line);
+            begin.take(&line);
         }
         let about = begin.about(&session());
         (

@@ -99,7 +99,7 @@ impl Pull {
             let mut begin = Begin::of(&self.recording, session.container);
             let mut lines = self.desk().index(&session.id, 0, false).await?;
             while let Some(line) = lines.next().await? {
-                begin.take(line);
+                begin.take(&line);
             }
             begin.about(session)
         };

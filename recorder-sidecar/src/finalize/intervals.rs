@@ -209,12 +209,7 @@ pub fn on_air(manifest: &Manifest) -> OnAir {
         Some(_) => manifest.recording.limit,
         None => last.min(manifest.recording.limit),
     };
-    let mut timeline = timeline(
-        &stays,
-        &manifest.rehearsals,
-        window.from,
-        limit.max(window.from),
-    );
+    let mut timeline = timeline(&stays, &manifest.rehearsals, window.from, limit.max(window.from));
     if window.until.is_none() {
         // What was not on air before the first and behind the last was not expected either.
         let is_heard = |(_, _, heard): &(_, _, Heard)| matches!(heard, Heard::Stay(_));

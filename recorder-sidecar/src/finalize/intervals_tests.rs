@@ -264,7 +264,9 @@ fn recordings_in_turns_meet() {
     let mut second = first.clone();
     let mut backup = session("b", 1, 0, 1_000, &[]);
     let thin = |taped: &mut Taped, every: u64| {
-        taped.lines.retain(|line| !matches!(line, Line::Clock { at, .. } if at % every != 0));
+        taped
+            .lines
+            .retain(|line| !matches!(line, Line::Clock { at, .. } if at % every != 0));
         taped.lines.push(Line::Clock { at: x, t: limit });
     };
     thin(&mut first, 10_000);
@@ -297,11 +299,10 @@ fn a_rehearsal_of_its_own_is_told_from_nobody() {
     };
     manifest.rehearsals = vec![rehearsal(15, Some(20)), rehearsal(60, None)];
     let pieces = [(0, 0, 10, 0, 10), (1, 40, 50, 0, 10)];
-    use GapKind::NoSource;
     let gaps = [
-        (NoSource, 10, 15),
+        (GapKind::NoSource, 10, 15),
         (GapKind::Rehearsal, 15, 20),
-        (NoSource, 20, 40),
+        (GapKind::NoSource, 20, 40),
     ];
     all_told("reconnecting", &manifest, &pieces, &gaps);
 }

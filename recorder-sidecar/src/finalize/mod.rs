@@ -40,7 +40,6 @@ use crate::store::{self, Store, hex};
 
 use published::{FINAL, Final, Versions, folder};
 
-
 /// How finalize is run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Finalize {
@@ -221,7 +220,11 @@ impl Verify {
                 doubts = ?found,
                 "an object is as it was stored"
             );
-            doubts.extend(found.into_iter().filter(|doubt| !published.doubts.contains(doubt)));
+            doubts.extend(
+                found
+                    .into_iter()
+                    .filter(|doubt| !published.doubts.contains(doubt)),
+            );
         }
         published.doubts.extend(doubts);
         published.verified_at = Timestamp::now();

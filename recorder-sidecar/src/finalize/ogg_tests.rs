@@ -131,10 +131,7 @@ fn opus_links_with_equal_heads_become_one_stream() {
         "{flags:?}"
     );
     assert_eq!(packets(pages[2..].iter().copied()), packets_of(&units));
-    let granules: Vec<_> = pages[2..]
-        .iter()
-        .filter_map(|page| page.granule())
-        .collect();
+    let granules: Vec<_> = pages[2..].iter().filter_map(|page| page.granule()).collect();
     assert!(granules.is_sorted() && granules[0] > 0);
     // 20 ms each, as the encoder was told.
     assert_eq!(granules.last(), Some(&(packets_of(&units).len() as u64 * 960)));
@@ -189,14 +186,21 @@ fn a_clock_that_ran_before_does_not_make_it_longer() {
         .flat_map(|page| {
             let place = Place {
                 flags: page.flags(),
-                granule: page.granule().map(|granule| granule + if granule > 0 { day } else { 0 }),
+                granule: page
+                    .granule()
+                    .map(|granule| granule + if granule > 0 { day } else { 0 }),
                 serial: page.serial(),
                 sequence: 0,
             };
             page.placed(place)
         })
         .collect();
-    let granules = |stream: &[u8]| pages(stream).iter().map(|page| page.granule()).collect::<Vec<_>>();
+    let granules = |stream: &[u8]| {
+        pages(stream)
+            .iter()
+            .map(|page| page.granule())
+            .collect::<Vec<_>>()
+    };
     let (_, plain) = woven(&units(FLAC), &[]);
     let (_, made) = woven(&units(&ran), &[]);
     // The last block of this short one is not whole, which nobody can know from its only page.

@@ -105,9 +105,9 @@ async fn try_publish(
                     renditions.push(rendition.object);
                 }
                 Ok(None) => {}
-                Err(probe::Error::Said(words)) => doubts.push(Doubt::Rendition {
+                Err(probe::Error::Said(why)) => doubts.push(Doubt::Rendition {
                     key: work.object.key.clone(),
-                    words,
+                    words: why,
                 }),
                 Err(broken @ probe::Error::Broken(_)) => return Err(Error::Program(broken.to_string())),
             }

@@ -105,7 +105,6 @@ fn what_speaks_against_a_recording() {
         doubts_of(&whole, &holed, &[made(900)], None),
         [Doubt::Lost { bytes: 5 }]
     );
-
 }
 
 #[test]
@@ -119,9 +118,17 @@ fn a_session_without_an_end_may_have_more_when_its_tape_is_back() {
         session: "s".to_owned(),
     }];
     for why in [OverWhy::Idle, OverWhy::MaxLength, OverWhy::Until] {
-        assert_eq!(doubts(why, stored_to(500)), no_end, "{why:?}: its ingest was lost half-way");
+        assert_eq!(
+            doubts(why, stored_to(500)),
+            no_end,
+            "{why:?}: its ingest was lost half-way"
+        );
     }
-    assert_eq!(doubts(OverWhy::MaxLength, stored_to(999)), [], "the next Recording has the rest");
+    assert_eq!(
+        doubts(OverWhy::MaxLength, stored_to(999)),
+        [],
+        "the next Recording has the rest"
+    );
     let mut in_rehearsal = stored_to(500);
     in_rehearsal.session.routing = Routing::Rehearsal;
     in_rehearsal.lines.push(Line::Routing {

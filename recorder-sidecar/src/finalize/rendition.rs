@@ -18,7 +18,11 @@ use crate::store::hex;
 const PIECE: usize = 256 << 10;
 
 /// The MP3 of an object; `None` if it is one already.
-pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Result<Option<Work>, probe::Error> {
+pub(super) async fn rendition(
+    work: &Work,
+    version: u32,
+    number: usize,
+) -> Result<Option<Work>, probe::Error> {
     let container = verify::container_of(&work.object);
     if container == Container::Mp3 {
         return Ok(None);
@@ -28,9 +32,9 @@ pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Resul
     if !path.exists() {
         let unfinished = path.with_extension("unfinished");
         probe::to_mp3(&work.path, container, length, &unfinished).await?;
-        fs::rename(&unfinished, &path).map_err(broken)?;
+        fs::rename(&unfinished, &path).map_err(|failure| broken(&failure))?;
     }
-    let counted = Counted::of(&path, Container::Mp3).map_err(broken)?;
+    let counted = Counted::of(&path, Container::Mp3).map_err(|failure| broken(&failure))?;
     let seconds = counted.length.as_secs_f64();
     if seconds < work.object.seconds * LEAST_PERCENT / 100.0 {
         let words = format!("it plays {seconds:.1} s of {:.1} s", work.object.seconds);
@@ -52,7 +56,7 @@ pub(super) async fn rendition(work: &Work, version: u32, number: usize) -> Resul
     }))
 }
 
-fn broken(failure: io::Error) -> probe::Error {
+fn broken(failure: &io::Error) -> probe::Error {
     probe::Error::Broken(format!("the scratch directory cannot be used: {failure}"))
 }
 

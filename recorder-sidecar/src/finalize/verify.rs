@@ -65,25 +65,7 @@ pub async fn verify(store: &Store, object: &Object, local: Option<&Path>) -> Res
             head.size, object.bytes
         )));
     }
-    let mut read = Read::new(container, object.seconds);
-    let mut download = store.get(&object.key, 0).await?;
-    // Listening takes longer than downloading, and need not wait for it.
-    let mut listening = FuturesUnordered::new();
-    loop {
-        let bytes = tokio::select! {
-            Some(heard) = listening.next() => {
-                read.hear(heard)?;
-                continue;
-            }
-            bytes = download.next(), if listening.len() < LISTENERS => bytes?,
-        };
-        let Some(bytes) = bytes else { break };
-        let samples = read.take(&bytes).into_iter();
-        listening.extend(samples.map(|sample| async move { probe::peak(&sample, container).await }));
-    }
-    while let Some(heard) = listening.next().await {
-        read.hear(heard)?;
-    }
+    let read = read_back(store, object, container).await?;
     if read.size != object.bytes {
         return Err(damaged(format!(
             "{} of {} bytes came back",
@@ -112,6 +94,29 @@ pub async fn verify(store: &Store, object: &Object, local: Option<&Path>) -> Res
         doubts.extend(probed(object, container, probe));
     }
     Ok(doubts)
+}
+
+/// Reads all of it, and listens here and there: that takes longer than the download, and need not wait for it.
+async fn read_back(store: &Store, object: &Object, container: Container) -> Result<Read, Error> {
+    let mut read = Read::new(container, object.seconds);
+    let mut download = store.get(&object.key, 0).await?;
+    let mut listening = FuturesUnordered::new();
+    loop {
+        let bytes = tokio::select! {
+            Some(peak) = listening.next() => {
+                read.hear(peak)?;
+                continue;
+            }
+            bytes = download.next(), if listening.len() < LISTENERS => bytes?,
+        };
+        let Some(bytes) = bytes else { break };
+        let samples = read.take(&bytes).into_iter();
+        listening.extend(samples.map(|sample| async move { probe::peak(&sample, container).await }));
+    }
+    while let Some(peak) = listening.next().await {
+        read.hear(peak)?;
+    }
+    Ok(read)
 }
 
 /// By the end of its key.

@@ -136,12 +136,5 @@ async fn ffprobe_agrees_with_our_count_or_there_is_a_doubt() {
         ..right.clone()
     };
     assert!(probed(&longer, Container::Ogg, told().await).is_some());
-    assert!(
-        probed(
-            &right,
-            Container::Mp3,
-            told_as(Container::Mp3).await
-        )
-        .is_some()
-    );
+    assert!(probed(&right, Container::Mp3, told_as(Container::Mp3).await).is_some());
 }

@@ -10,7 +10,8 @@ use super::words::stored;
 use crate::config::Recording;
 use crate::finalize;
 use crate::manifest::{
-    LARGEST_MANIFEST, MANIFEST_KEY, MANIFESTS, Manifest, SEGMENTS, Segment, Taped, extension, parse_segment_key,
+    LARGEST_MANIFEST, MANIFEST_KEY, MANIFESTS, Manifest, SEGMENTS, Segment, Taped, extension,
+    parse_segment_key,
 };
 use crate::merge;
 use crate::report::Stored;
@@ -90,7 +91,11 @@ pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopte
 async fn manifest(store: &Store) -> Result<Option<Manifest>, Error> {
     let left: Vec<Object> = store.list(MANIFESTS).try_collect().await?;
     let mut all: Option<Manifest> = None;
-    for key in left.iter().map(|object| object.key.as_str()).chain([MANIFEST_KEY]) {
+    for key in left
+        .iter()
+        .map(|object| object.key.as_str())
+        .chain([MANIFEST_KEY])
+    {
         let Some(text) = store.read(key, LARGEST_MANIFEST).await? else {
             continue;
         };

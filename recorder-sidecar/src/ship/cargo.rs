@@ -265,9 +265,8 @@ impl Cargo {
     /// For the manifest.
     pub fn taped(&self, recording: &Recording, now: Timestamp) -> Option<Taped> {
         let session = self.session()?.clone();
-        let (headers, start, end, lost) = self.with_known(now, |known| {
-            (known.headers, known.start, known.end, known.lost())
-        });
+        let (headers, start, end, lost) =
+            self.with_known(now, |known| (known.headers, known.start, known.end, known.lost()));
         let mut lines = match (&self.copy, &self.old) {
             // An earlier life may have known lines that the ingest has forgotten since.
             (Some(copy), Some(old)) => merge::lines(copy.lines(), old.lines.clone()),
@@ -276,10 +275,14 @@ impl Cargo {
         };
         // The Recordings before and behind it cut at the same byte, whatever lines each keeps.
         if let Some(copy) = &self.copy {
-            lines.extend([recording.window.from, recording.limit()].into_iter().filter_map(|t| {
-                let at = copy.offset_of(t)?;
-                Some(Line::Clock { at, t })
-            }));
+            lines.extend(
+                [recording.window.from, recording.limit()]
+                    .into_iter()
+                    .filter_map(|t| {
+                        let at = copy.offset_of(t)?;
+                        Some(Line::Clock { at, t })
+                    }),
+            );
         }
         Some(Taped {
             session,

@@ -126,7 +126,9 @@ impl Ship {
         let notices = Notices::of(&self.spool).map_err(spool_failed)?;
         let recording = Arc::clone(&settings.borrow());
         if let Some(stored) = adopt::published(&store).await? {
-            tracing::info!("this Recording is published, and nothing speaks against it: nothing is left to be done");
+            tracing::info!(
+                "this Recording is published, and nothing speaks against it: nothing is left to be done"
+            );
             return Ok(stored);
         }
         let written_by = store

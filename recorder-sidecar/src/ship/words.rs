@@ -218,11 +218,7 @@ impl Voyage {
         let spans = self.belonging().flat_map(|(_, cargo)| cargo.spans(now));
         let last = spans.map(|span| span.to.unwrap_or(now)).max();
         let before_the_end = |rehearsal: &&Rehearsal| last.is_some_and(|last| rehearsal.from < last);
-        self.rehearsals
-            .values()
-            .filter(before_the_end)
-            .cloned()
-            .collect()
+        self.rehearsals.values().filter(before_the_end).cloned().collect()
     }
 
     /// When a session was on air for this Recording: later times belong to the next.
@@ -287,15 +283,14 @@ impl Writing {
     async fn write(self, body: Body) -> Result<Checked, store::Error> {
         let there = self.store.head(MANIFEST_KEY).await?;
         let writer = there.and_then(|there| writer(&there));
-        let is_news = |writer: &String| !writer.starts_with(&self.life) && Some(writer) != self.other.as_ref();
-        match writer.filter(is_news) {
-            Some(other) => Ok(Checked::Other(other, adopt(&self.store, &self.recording).await?)),
-            None => {
-                let told = told(&self.life, self.count);
-                self.store.put_told(MANIFEST_KEY, &body, JSON, &told).await?;
-                Ok(Checked::Written(body.size()))
-            }
+        let is_news =
+            |writer: &String| !writer.starts_with(&self.life) && Some(writer) != self.other.as_ref();
+        if let Some(other) = writer.filter(is_news) {
+            return Ok(Checked::Other(other, adopt(&self.store, &self.recording).await?));
         }
+        let told = told(&self.life, self.count);
+        self.store.put_told(MANIFEST_KEY, &body, JSON, &told).await?;
+        Ok(Checked::Written(body.size()))
     }
 }
 

@@ -114,6 +114,7 @@ pub fn remember(spool: &Path, spans: &[Span]) -> io::Result<()> {
 }
 
 /// What the bucket has; `None` as long as nobody could look.
+#[must_use]
 pub fn remembered(spool: &Path) -> Option<Vec<Span>> {
     // A torn one is one of a crash, and is written again.
     read_json(&spool.join(REMEMBERED)).ok().flatten()

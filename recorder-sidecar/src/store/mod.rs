@@ -126,16 +126,14 @@ impl Store {
 /// A store that says nothing is told of, before patience with it ends.
 async fn told_if_slow<T>(ask: impl Future<Output = T>) -> T {
     let mut ask = std::pin::pin!(ask);
-    match tokio::time::timeout(SLOW, &mut ask).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::warn!(
-                seconds = SLOW.as_secs(),
-                "a request to the store takes longer than most; it is waited for"
-            );
-            ask.await
-        }
+    if let Ok(answer) = tokio::time::timeout(SLOW, &mut ask).await {
+        return answer;
     }
+    tracing::warn!(
+        seconds = SLOW.as_secs(),
+        "a request to the store takes longer than most; it is waited for"
+    );
+    ask.await
 }
 
 /// Retries are ours alone: the SDK's know no 429 and give up in a long outage.

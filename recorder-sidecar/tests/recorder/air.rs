@@ -123,9 +123,9 @@ async fn test_live_test_by_reconnecting() {
             dj.until(sound.at(speed() * 4 / 5)).await;
             let sent = dj.cut(Cut::Fin).await;
             if routing == Live {
-                live.push(sent)
+                live.push(sent);
             } else {
-                tests.push(sent)
+                tests.push(sent);
             }
         }
         let all: Vec<&Sent> = live.iter().collect();

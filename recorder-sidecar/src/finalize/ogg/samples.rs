@@ -35,8 +35,8 @@ impl Samples {
 
 #[cfg(test)]
 mod tests {
-    use ingest::framing::ogg::page::{CONTINUED, Place, of_packet};
     use super::*;
+    use ingest::framing::ogg::page::{CONTINUED, Place, of_packet};
 
     #[test]
     fn a_packet_over_two_pages_counts_where_it_ends() {

@@ -66,6 +66,8 @@ impl Station {
             tape_cap_bytes: 1 << 40,
             ..Ingest::default()
         };
+        // Building it may take longer than the Recording waits for somebody.
+        program().await;
         let now = Timestamp::now();
         told.recordings = vec![Named {
             name: RECORDING.to_owned(),
