@@ -2,6 +2,7 @@
 //!
 //! Without the feature `process` it is what the processes are told and what they report: the operator's half.
 
+mod clock;
 pub mod config;
 pub mod course;
 pub mod manifest;

@@ -228,9 +228,17 @@ impl Recording {
 
     /// Kills (-9) the recorder in a container of that pod.
     pub async fn kill_in(&self, pod: &str, container: &str) -> Result<()> {
-        let hit = verbs::kill_process(&self.stage.namespace, pod, container, "recorder").await?;
-        ensure!(hit > 0, "no recorder runs in {container} of {pod}");
-        Ok(())
+        let namespace = &self.stage.namespace;
+        // For a moment after a container was started again the API server tells of the one before.
+        until(&format!("a recorder in {container} of {pod}"), PLACED, || async {
+            match verbs::kill_process(namespace, pod, container, "recorder").await {
+                Ok(0) => Err("no process of that name".to_owned()),
+                Ok(_) => Ok(()),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        })
+        .await
+        .map(drop)
     }
 
     /// How many segments were ever stored of it.

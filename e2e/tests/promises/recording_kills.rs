@@ -57,11 +57,12 @@ async fn row(name: &str, codec: Codec, events: Vec<Happens>) {
         let (recording, _) = stage.await_recording("live", &[], APPOINTED).await?;
         recording.pod().await?;
         for event in &events {
-            let stored = recording.await_stored(&store, 0, 2 * PLACED).await?;
+            recording.await_stored(&store, 0, 2 * PLACED).await?;
+            let begun = Instant::now();
             happens(&stage, &recording, *event)
                 .await
                 .with_context(|| format!("{event:?}"))?;
-            let begun = Instant::now();
+            let stored = recording.stored(&store)?;
             let next = recording.await_stored(&store, stored, 2 * PLACED).await;
             next.with_context(|| format!("after {event:?}"))?;
             println!(
@@ -87,7 +88,18 @@ async fn happens(stage: &Stage, recording: &Recording, event: Happens) -> Result
     let (pod, _) = recording.pod().await?;
     match event {
         Happens::Killed(container) => recording.kill_in(&pod, container).await,
-        Happens::PodDeleted => stage.delete("Pod", &pod).await,
+        Happens::PodDeleted => {
+            stage.delete("Pod", &pod).await?;
+            until("another pod of the recorder", PLACED, || async {
+                match recording.pod().await {
+                    Ok((other, _)) if other != pod => Ok(()),
+                    Ok(_) => Err(format!("it is still {pod}")),
+                    Err(error) => Err(format!("{error:#}")),
+                }
+            })
+            .await
+            .map(drop)
+        }
         Happens::OutOfMemory(container) => {
             verbs::starve(&stage.namespace, &pod, container, "recorder").await?;
             let what = format!("{container} to be known as out of memory");

@@ -72,6 +72,9 @@ impl Uploaded {
     }
 }
 
+/// A store lists no more at once.
+const PARTS_OF_A_PAGE: usize = 1_000;
+
 impl Store {
     /// Begins one.
     pub async fn create_upload(
@@ -255,10 +258,24 @@ impl Store {
             // It may have been completed by a try whose answer was lost.
             match self.try_head(&upload.key).await {
                 Ok(Some(there)) if expected.is(there.size, &there.etag, self.profile.etag_is_md5()) => Ok(()),
-                _ => Err(failure),
+                _ => Err(self.unless_gone(upload, parts.len(), failure).await),
             }
         })
         .await
+    }
+
+    /// versitygw answers 500 for ever to completing an upload that an abort has half taken away.
+    async fn unless_gone(&self, upload: &Upload, parts: usize, failure: Error) -> Error {
+        if matches!(failure, Error::NoUpload { .. }) {
+            return failure;
+        }
+        match self.try_list_parts(upload, None, None).await {
+            Ok(there) if there.parts().len() < parts.min(PARTS_OF_A_PAGE) => Error::NoUpload {
+                key: upload.key.clone(),
+            },
+            Err(gone @ Error::NoUpload { .. }) => gone,
+            _ => failure,
+        }
     }
 
     /// Throws an upload away; one that is gone is no error.

@@ -274,7 +274,11 @@ fn when_it_was_on_the_air_survives() {
         let killed = Shelf::open(left.path(), BOOT).unwrap();
         let killed = killed.get(session.id()).unwrap().describe();
         let ended_at = killed.ended.unwrap().at;
-        assert_eq!(killed.aired.as_ref().map(|aired| aired.first), first, "{course:?}");
+        assert_eq!(
+            killed.aired.as_ref().map(|aired| aired.first),
+            first,
+            "{course:?}"
+        );
         let spells = killed.aired.as_ref().map_or(0, |aired| aired.spells.len());
         let times_live = course.iter().filter(|routing| **routing == live).count();
         assert_eq!(spells, times_live, "{course:?}: each time on the air is told");
