@@ -64,12 +64,21 @@ pub fn sessions(one: &mut Taped, other: Taped) {
     one.lines = lines(std::mem::take(&mut one.lines), other.lines);
 }
 
-/// All lines of both, each once.
+/// All lines of both, each once, in the order of their offsets.
 #[must_use]
 pub fn lines(mut one: Vec<Line>, other: Vec<Line>) -> Vec<Line> {
     let text = |line: &Line| serde_json::to_string(line).unwrap_or_default();
     let known: HashSet<String> = one.iter().map(text).collect();
     one.extend(other.into_iter().filter(|line| !known.contains(&text(line))));
+    one.sort_by_key(|line| match *line {
+        Line::End { at, .. } => (at, true),
+        Line::Clock { at, .. }
+        | Line::Cut { at, .. }
+        | Line::Link { at, .. }
+        | Line::Title { at, .. }
+        | Line::Routing { at, .. }
+        | Line::Lost { at, .. } => (at, false),
+    });
     one
 }
 

@@ -8,6 +8,8 @@ pub struct Area {
     pub prefix: &'static str,
     /// The most its tests may take together.
     pub budget: Duration,
+    /// How many of them run at a time: the machine has two cores.
+    pub at_once: &'static str,
 }
 
 /// Every area that has tests.
@@ -15,13 +17,17 @@ pub const AREAS: [Area; 3] = [
     Area {
         prefix: "ground_",
         budget: Duration::from_mins(3),
+        at_once: "2",
     },
     Area {
         prefix: "tape_",
         budget: Duration::from_mins(3),
+        at_once: "2",
     },
     Area {
         prefix: "recording_",
         budget: Duration::from_mins(7),
+        // They wait most of the time, for a show to pass and for its Jobs.
+        at_once: "6",
     },
 ];

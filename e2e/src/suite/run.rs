@@ -18,8 +18,6 @@ use crate::steps::Steps;
 /// Pinned: another version may find other faults in the same tree.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Tests that need a cluster run this many at a time: the machine has two cores.
-const AT_ONCE: &str = "2";
 /// Some of the full extent take nodes away.
 const ONE_BY_ONE: &str = "1";
 
@@ -158,7 +156,7 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
         let at_once = if extent == Extent::Full {
             ONE_BY_ONE
         } else {
-            AT_ONCE
+            area.at_once
         };
         tests.args(["--test-threads", at_once, "--nocapture"]);
         if extent == Extent::Full {

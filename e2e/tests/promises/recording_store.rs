@@ -24,8 +24,8 @@ const SENT: Duration = Duration::from_secs(40);
 const TOLD: Duration = Duration::from_secs(30);
 /// The same of a store that says nothing: it might have been slow.
 const SILENT: Duration = Duration::from_secs(90);
-/// kubelet brings a changed Secret into a pod, and a refused recorder tries again.
-const ROTATED: Duration = Duration::from_mins(4);
+/// kubelet brings a changed Secret late, and who is refused again and again tries ever more slowly.
+const SLOWLY: Duration = Duration::from_mins(5);
 /// Slow enough for an upload to be under way when its key goes.
 const SLOW: u64 = 20_000;
 
@@ -38,7 +38,7 @@ enum Trouble {
     Down,
     /// It takes connections, and never answers.
     Silent,
-    /// Most requests are answered with 429, for the whole show, and all of them at its end.
+    /// Most requests are answered with 429, in the second half of the show all of them, and then still every other one.
     Throttled,
     /// It does what it is asked, and every other answer is lost.
     AnswersLost,
@@ -89,10 +89,9 @@ async fn show(stage: &Stage, store: &Store, login: &Login, trouble: Trouble) -> 
     dj.await_sent(dj.sent() + HALF, SENT).await?;
     let sent = dj.finish().await?;
     after(stage, store, &recording, trouble).await?;
-    let patience = if trouble == Trouble::KeysRotated {
-        ROTATED
-    } else {
-        VERIFIED
+    let patience = match trouble {
+        Trouble::DownAndPodDeleted | Trouble::Down | Trouble::Silent => VERIFIED,
+        Trouble::Throttled | Trouble::AnswersLost | Trouble::KeysRotated => SLOWLY,
     };
     let (told, took) = recording.verified(patience).await?;
     store.twin.faults().clear();
@@ -111,18 +110,10 @@ async fn show(stage: &Stage, store: &Store, login: &Login, trouble: Trouble) -> 
 }
 
 fn before(store: &Store, trouble: Trouble) {
-    let busy = || Effect::Answer {
-        status: 429,
-        code: "TooManyRequests".to_owned(),
-        retry_after: Some(1),
-    };
     match trouble {
         Trouble::DownAndPodDeleted | Trouble::Down => store.twin.outage(Outage::Refuse),
         Trouble::Silent => store.twin.outage(Outage::Blackhole),
-        Trouble::Throttled => store
-            .twin
-            .faults()
-            .add(Fault::anywhere(When::Chance(0.7), busy())),
+        Trouble::Throttled => throttle(store, When::Chance(0.7)),
         Trouble::AnswersLost => {
             let lost = Fault::anywhere(When::Chance(0.5), Effect::LoseAnswer);
             store.twin.faults().add(lost);
@@ -132,6 +123,17 @@ fn before(store: &Store, trouble: Trouble) {
             store.twin.faults().add(slow);
         }
     }
+}
+
+/// From now on requests are answered with 429 so often.
+fn throttle(store: &Store, when: When) {
+    let busy = Effect::Answer {
+        status: 429,
+        code: "TooManyRequests".to_owned(),
+        retry_after: Some(1),
+    };
+    store.twin.faults().clear();
+    store.twin.faults().add(Fault::anywhere(when, busy));
 }
 
 async fn in_the_middle(stage: &Stage, store: &Store, recording: &Recording, trouble: Trouble) -> Result<()> {
@@ -152,12 +154,7 @@ async fn in_the_middle(stage: &Stage, store: &Store, recording: &Recording, trou
             .map(drop)
         }
         Trouble::Throttled => {
-            let busy = Effect::Answer {
-                status: 429,
-                code: "TooManyRequests".to_owned(),
-                retry_after: None,
-            };
-            store.twin.faults().add(Fault::anywhere(When::Next(200), busy));
+            throttle(store, When::Always);
             Ok(())
         }
         Trouble::AnswersLost => Ok(()),
@@ -223,7 +220,11 @@ async fn after(stage: &Stage, store: &Store, recording: &Recording, trouble: Tro
             let gone = stage.await_input(("live", "source"), "gone", TOLD, |input| !input.connected);
             gone.await?;
         }
-        Trouble::Throttled | Trouble::AnswersLost | Trouble::KeysRotated => return Ok(()),
+        Trouble::Throttled => {
+            throttle(store, When::Chance(0.5));
+            return Ok(());
+        }
+        Trouble::AnswersLost | Trouble::KeysRotated => return Ok(()),
     }
     let stored = store.segments(&recording.prefix)?;
     ensure!(

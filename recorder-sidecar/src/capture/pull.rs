@@ -185,10 +185,27 @@ impl Pull {
                 }
                 // An ingest whose node crashed has less than we do, and nothing more will come.
                 failure if failure.is(StatusCode::RANGE_NOT_SATISFIABLE) => return local.tape_is_whole(),
-                failure if self.is_unknown(&failure, &mut unknown) => return local.tape_is_whole(),
+                failure if self.is_unknown(&failure, &mut unknown) => match self.lose_the_rest(local) {
+                    Ok(()) => return local.tape_is_whole(),
+                    Err(failure) => again.after(&failure.into()).await,
+                },
                 failure => again.after(&failure).await,
             }
         }
+    }
+
+    /// The tape has given up the session, at its cap or with its disk: what is known to have been there is lost, and said to be.
+    fn lose_the_rest(&self, local: &Local) -> io::Result<()> {
+        let sent = local.end_told()?.unwrap_or(self.tape.session.bytes);
+        if sent > local.tape_end() {
+            tracing::error!(
+                session = self.tape.session.id,
+                from = local.tape_end(),
+                to = sent,
+                "the tape has given up this session before it was captured: this is lost, unless the bucket has it"
+            );
+        }
+        local.lost(sent)
     }
 
     /// True at the session's end; false when it has to go on elsewhere.

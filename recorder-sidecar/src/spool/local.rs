@@ -185,6 +185,21 @@ impl Local {
         self.ends().index_is_whole = true;
     }
 
+    /// How much the source had sent at its end, if the index tells of it.
+    pub fn end_told(&self) -> io::Result<Option<u64>> {
+        let mut told = None;
+        for text in BufReader::new(File::open(self.dir.join(INDEX))?).lines() {
+            if let Ok(Copied {
+                line: Line::End { at, .. },
+                ..
+            }) = serde_json::from_str(&text?)
+            {
+                told = Some(at);
+            }
+        }
+        Ok(told)
+    }
+
     /// Hashes of all lines, for an index that has to be read again from its beginning.
     pub fn known_lines(&self, state: &RandomState) -> io::Result<HashSet<u64>> {
         let mut known = HashSet::new();

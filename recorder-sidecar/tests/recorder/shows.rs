@@ -168,13 +168,13 @@ async fn they_cost_little() {
     }
     let wall = begun.elapsed().as_secs_f64();
     let after = pids.map(cpu);
-    for (index, (name, most)) in [("capture", 20.0), ("ship", 64.0)].into_iter().enumerate() {
+    let budgets = [("capture", 20.0, 1.0), ("ship", 64.0, 5.0)];
+    for (index, (name, most, most_percent)) in budgets.into_iter().enumerate() {
         let percent = (after[index] - before[index]) / wall * 100.0;
         let rss = peak_mib(pids[index]);
         println!("{name}: {percent:.2} % of a core at 320 kb/s, at most {rss:.1} MiB");
         assert!(rss < most, "{name} takes {rss} MiB");
-        // An unoptimised build on a busy machine; the budget of 1 % is the release's.
-        assert!(percent < 5.0, "{name} takes {percent} % of a core");
+        assert!(percent < most_percent, "{name} takes {percent} % of a core");
     }
     show.end();
     stage.over(&mut ship).await;
