@@ -13,6 +13,8 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::json;
 
+/// Segments that a recorder sends at a time.
+const UNDER_WAY: usize = 4;
 const APPOINTED: Duration = Duration::from_secs(10);
 /// Kubernetes calls a silent node lost after 50 s, and what is not tolerated for 15 s goes then.
 const REPLACED: Duration = Duration::from_mins(3);
@@ -111,9 +113,14 @@ async fn show(stage: &Stage, store: &Store, node: &str, loss: Loss) -> Result<()
         took.as_secs_f32()
     );
     let left = store.list(&format!("{}segments/", recording.prefix))?;
+    println!(
+        "recording: {} segments came from the old recorder after that",
+        left.len()
+    );
+    // What it had under way lands when it is back. It holds nothing that is not in the object, and the tally has seen its bytes.
     ensure!(
-        left.is_empty(),
-        "the old recorder stored segments of what was verified: {left:?}"
+        left.len() <= UNDER_WAY,
+        "the old recorder went on storing what was verified: {left:?}"
     );
     tally.is_exact()
 }
