@@ -44,7 +44,7 @@ struct Victim {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recording_is_whole_with_everything_behind_the_tape_killed_and_blocked() {
+async fn recording_is_whole_with_everything_behind_it_killed_and_blocked() {
     play("rec-playout", |stage| async move {
         let store = Store::open().await?;
         stage.music("music", PLAYLIST).await?;

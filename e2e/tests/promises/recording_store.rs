@@ -255,7 +255,7 @@ const TOO_MUCH: u64 = 14_000_000;
 const MISSED: Duration = Duration::from_mins(5);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn recording_fills_spool_and_tape_and_tells_of_it() {
+async fn recording_fills_its_disks_and_tells_of_it() {
     for overflows in rows(&[false, true]) {
         // Each on a tape of its own: what is stored stays there for a while.
         play("rec-full", |stage| async move {
