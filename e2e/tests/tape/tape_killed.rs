@@ -286,8 +286,11 @@ async fn read(desk: Desk, session: String, seen: Arc<Mutex<Seen>>) {
 async fn read_on(desk: &Desk, session: &str, seen: &Mutex<Seen>) -> Result<()> {
     let from = locked(seen).bytes.get(session).map_or(0, Vec::len);
     let mut tape = desk.read(session, u64::try_from(from)?, true).await?;
-    if from > 0 {
-        locked(seen).resumed += 1;
+    {
+        let mut seen = locked(seen);
+        // Also of a session that was cut before its first byte.
+        seen.bytes.entry(session.to_owned()).or_default();
+        seen.resumed += usize::from(from > 0);
     }
     while let Some(piece) = tape.next().await? {
         let mut seen = locked(seen);
