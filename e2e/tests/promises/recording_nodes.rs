@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::cluster::verbs;
 use e2e::harness::inputs::take;
 use e2e::harness::radio::ON_AIR;
-use e2e::harness::recording::{PLACED, microphone};
+use e2e::harness::recording::{PLACED, Recording, microphone};
 use e2e::harness::{Stage, Store, play_alone, rows, until};
 use e2e::sound::{Codec, Dj, Script, Tone};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -112,17 +112,22 @@ async fn show(stage: &Stage, store: &Store, node: &str, loss: Loss) -> Result<()
         "recording: {loss:?} of its node: verified {:.1} s after the DJ left; {tally}",
         took.as_secs_f32()
     );
+    nothing_more_is_stored(store, &recording)?;
+    tally.is_exact()
+}
+
+/// What the old recorder had under way lands when it is back. It holds nothing that is not in the object.
+fn nothing_more_is_stored(store: &Store, recording: &Recording) -> Result<()> {
     let left = store.list(&format!("{}segments/", recording.prefix))?;
     println!(
         "recording: {} segments came from the old recorder after that",
         left.len()
     );
-    // What it had under way lands when it is back. It holds nothing that is not in the object, and the tally has seen its bytes.
     ensure!(
         left.len() <= UNDER_WAY,
         "the old recorder went on storing what was verified: {left:?}"
     );
-    tally.is_exact()
+    Ok(())
 }
 
 /// The pod that was left on the node goes, with all that it might still do.
