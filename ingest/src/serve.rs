@@ -1,13 +1,15 @@
 //! The process: wires door, tape and desk, and ends them in an order that leaves every session with its end. IO: all.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::watch::{Files, Object, follow, read_mounted};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -19,7 +21,7 @@ use crate::door::Door;
 use crate::metrics::Metrics;
 use crate::tape::{self, Shelf};
 
-/// How often the mounted Secret is read where there is no API to follow.
+/// How often the mounted Secret is read as long as the API has told nothing.
 const REREAD: Duration = Duration::from_secs(1);
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -119,9 +121,10 @@ impl Serve {
     /// Runs until it is asked to end, or something it cannot do without breaks.
     pub async fn run(self) -> Result<(), Error> {
         let mut asked_to_end = Ending::new().map_err(Error::Signals)?;
-        let config = self.config().await?;
+        let (config, is_confirmed) = self.config().await?;
         let tapes = self.open_tapes().await?;
-        let mut keeper = tape::keep(&tapes, config.clone()).map_err(|cause| self.tapes_failed(cause))?;
+        let mut keeper =
+            tape::keep(&tapes, config.clone(), is_confirmed).map_err(|cause| self.tapes_failed(cause))?;
         let (sources, readers) = (bind(self.sources).await?, bind(self.readers).await?);
         tracing::info!(
             sources = %address_of(&sources, self.sources),
@@ -166,8 +169,8 @@ impl Serve {
         broken.map_or(Ok(()), Err)
     }
 
-    /// What the Secret says, now and whenever it changes.
-    async fn config(&self) -> Result<watch::Receiver<Arc<Ingest>>, Error> {
+    /// What the Secret says, now and whenever it changes; and whether this is known not to be an old version of it.
+    async fn config(&self) -> Result<(watch::Receiver<Arc<Ingest>>, watch::Receiver<bool>), Error> {
         let unreadable = |cause| Error::Unreadable {
             at: self.mounted.clone(),
             cause,
@@ -175,22 +178,18 @@ impl Serve {
         let first = parse(&read_mounted(&self.mounted).map_err(unreadable)?)?;
         let (sender, receiver) = watch::channel(Arc::new(first));
         let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        // Elsewhere nobody projects the directory: what stands there holds.
+        let (confirm, is_confirmed) = watch::channel(!in_cluster);
         if let Some(secret) = self.secret.clone().filter(|_| in_cluster) {
             let client = agent::watch::connect().await?;
             let versions = follow(client, &self.namespace, Object::Secret(secret));
-            tokio::spawn(versions.for_each(move |version| {
-                if let Some(files) = version {
-                    take(&sender, &files);
-                } else {
-                    tracing::warn!("the Secret is gone; going on with its last content");
-                }
-                std::future::ready(())
-            }));
+            tokio::spawn(take_versions(versions, sender, confirm, self.mounted.clone()));
         } else {
             tracing::warn!("no Kubernetes API: the mounted Secret is read again each second");
-            tokio::spawn(reread(sender, self.mounted.clone()));
+            let mounted = self.mounted.clone();
+            tokio::spawn(async move { reread(&sender, &mounted).await });
         }
-        Ok(receiver)
+        Ok((receiver, is_confirmed))
     }
 
     async fn open_tapes(&self) -> Result<Arc<Shelf>, Error> {
@@ -281,13 +280,39 @@ fn listen_failed(address: SocketAddr, cause: Option<io::Error>) -> Error {
     }
 }
 
-async fn reread(sender: watch::Sender<Arc<Ingest>>, mounted: PathBuf) {
+/// Takes what the API tells. Until it has told something of use kubelet may have newer content than at the start.
+async fn take_versions(
+    versions: impl Stream<Item = Option<Files>>,
+    sender: watch::Sender<Arc<Ingest>>,
+    confirm: watch::Sender<bool>,
+    mounted: PathBuf,
+) {
+    let mut versions = pin!(versions);
+    loop {
+        let is_confirmed = *confirm.borrow();
+        let version = tokio::select! {
+            version = versions.next() => version,
+            never = reread(&sender, &mounted), if !is_confirmed => match never {},
+        };
+        match version {
+            Some(Some(files)) => {
+                if take(&sender, &files) {
+                    confirm.send_replace(true);
+                }
+            }
+            Some(None) => tracing::warn!("the Secret is gone; going on with its last content"),
+            None => return,
+        }
+    }
+}
+
+async fn reread(sender: &watch::Sender<Arc<Ingest>>, mounted: &Path) -> Infallible {
     let mut last = None;
     let mut ticks = tokio::time::interval(REREAD);
     loop {
         ticks.tick().await;
-        if let Some(files) = changed(&mounted, last.as_ref()) {
-            take(&sender, &files);
+        if let Some(files) = changed(mounted, last.as_ref()) {
+            take(sender, &files);
             last = Some(files);
         }
     }
@@ -298,7 +323,8 @@ fn changed(mounted: &Path, last: Option<&Files>) -> Option<Files> {
     (last != Some(&files)).then_some(files)
 }
 
-fn take(sender: &watch::Sender<Arc<Ingest>>, files: &Files) {
+/// Whether it is of use.
+fn take(sender: &watch::Sender<Arc<Ingest>>, files: &Files) -> bool {
     match parse(files) {
         Ok(now) => {
             let changed = sender.send_if_modified(|config| {
@@ -309,8 +335,12 @@ fn take(sender: &watch::Sender<Arc<Ingest>>, files: &Files) {
             if changed {
                 tracing::info!("settings changed");
             }
+            true
         }
-        Err(failure) => tracing::error!(%failure, "the Secret is of no use; going on with its last content"),
+        Err(failure) => {
+            tracing::error!(%failure, "the Secret is of no use; going on with its last content");
+            false
+        }
     }
 }
 
@@ -321,4 +351,49 @@ fn parse(files: &Files) -> Result<Ingest, Unusable> {
         line: failure.line(),
         column: failure.column(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(content: &str) -> Files {
+        Files([(INGEST_KEY.to_owned(), content.as_bytes().to_vec())].into())
+    }
+
+    fn with_cap(bytes: u64) -> String {
+        format!(r#"{{"inputs":[],"readers":[],"tapeCapBytes":{bytes}}}"#)
+    }
+
+    #[tokio::test]
+    async fn the_mounted_secret_counts_until_the_api_has_told_one() {
+        let mounted = tempfile::TempDir::new().unwrap();
+        let (sender, mut config) = watch::channel(Arc::new(Ingest::default()));
+        let (confirm, mut is_confirmed) = watch::channel(false);
+        let (api, told) = futures::channel::mpsc::unbounded();
+        tokio::spawn(take_versions(told, sender, confirm, mounted.path().to_owned()));
+        let project = |bytes| std::fs::write(mounted.path().join(INGEST_KEY), with_cap(bytes)).unwrap();
+        project(1);
+        config
+            .wait_for(|config| config.tape_cap_bytes == 1)
+            .await
+            .unwrap();
+        // Kubelet is late, but not that late.
+        api.unbounded_send(None).unwrap();
+        api.unbounded_send(Some(files("{"))).unwrap();
+        project(2);
+        config
+            .wait_for(|config| config.tape_cap_bytes == 2)
+            .await
+            .unwrap();
+        assert!(!*is_confirmed.borrow(), "neither is a Secret");
+
+        // What kubelet shows now is older.
+        api.unbounded_send(Some(files(&with_cap(3)))).unwrap();
+        is_confirmed.wait_for(|told| *told).await.unwrap();
+        assert_eq!(config.borrow().tape_cap_bytes, 3);
+        let again = config.wait_for(|config| config.tape_cap_bytes != 3);
+        let again = tokio::time::timeout(2 * REREAD, again).await;
+        assert!(again.is_err(), "it is read no longer");
+    }
 }

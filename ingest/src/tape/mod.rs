@@ -39,7 +39,7 @@ pub use join::{Boundary, Joined};
 pub use keep::{Keeper, keep};
 pub use meta::Meta;
 pub use read::{IndexReader, Read, Reader};
-pub use retain::{Action, Facts, Why, plan};
+pub use retain::{Action, Facts, Why, plan, plan_at_the_cap};
 pub use session::Session;
 pub use shelf::{AckError, Figures, Shelf, Version};
 pub use writer::Writer;

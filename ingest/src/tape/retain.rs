@@ -101,9 +101,16 @@ pub fn plan(sessions: Vec<Facts>, now: Timestamp, cap: u64) -> Vec<Action> {
             }
         }
     }
-    let used: u64 = left.iter().map(|facts| facts.size).sum();
-    actions.extend(make_room(&mut left, now, used.saturating_sub(cap)));
-    actions.extend(make_few(&left));
+    actions.extend(plan_at_the_cap(left, now, cap));
+    actions
+}
+
+/// The part of it that can't wait until it is sure which Recordings need what.
+#[must_use]
+pub fn plan_at_the_cap(mut sessions: Vec<Facts>, now: Timestamp, cap: u64) -> Vec<Action> {
+    let used: u64 = sessions.iter().map(|facts| facts.size).sum();
+    let mut actions = make_room(&mut sessions, now, used.saturating_sub(cap));
+    actions.extend(make_few(&sessions));
     actions
 }
 

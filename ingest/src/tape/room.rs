@@ -12,7 +12,7 @@ use rustix::fs::FallocateFlags;
 use super::fill::fill;
 use super::meta::Kept;
 use super::needs::Needs;
-use super::retain::{Action, Facts, LEAST_TAIL, Why, plan};
+use super::retain::{Action, Facts, LEAST_TAIL, Why, plan, plan_at_the_cap};
 use super::session::Session;
 use super::shelf::{GOING, Shelf};
 use super::{index, locked};
@@ -24,6 +24,21 @@ const FARTHEST_CUT: u64 = 8 << 20;
 impl Shelf {
     /// Removes what may go, or must. A cap of 0 is none: nobody has told one yet. Blocks.
     pub fn retain(&self, now: Timestamp, cap: u64, recordings: &[Named]) {
+        self.remove(now, cap, recordings, plan);
+    }
+
+    /// Removes only what must go: a Recording that needs the rest may have been named since. Blocks.
+    pub fn keep_to_the_cap(&self, now: Timestamp, cap: u64, recordings: &[Named]) {
+        self.remove(now, cap, recordings, plan_at_the_cap);
+    }
+
+    fn remove(
+        &self,
+        now: Timestamp,
+        cap: u64,
+        recordings: &[Named],
+        plan: fn(Vec<Facts>, Timestamp, u64) -> Vec<Action>,
+    ) {
         let cap = if cap == 0 { u64::MAX } else { cap };
         let needs = Needs { recordings, now };
         let facts: Vec<Facts> = self

@@ -126,6 +126,26 @@ fn what_all_named_recordings_have_goes_after_the_least_age() {
 }
 
 #[test]
+fn what_only_acks_let_go_stays_while_the_recordings_are_not_known_for_sure() {
+    let place = place();
+    let shelf = Shelf::open(place.path(), BOOT).unwrap();
+    let stream = opus(1, "One", 10, 1000);
+    let [acked, unacked] = [(); 2].map(|()| ended(&shelf, Routing::Live, &stream));
+    let rehearsal = ended(&shelf, Routing::Rehearsal, &stream);
+    ack(&shelf, &acked, "one", stream.len()).unwrap();
+    let later = Timestamp::now() + jiff::SignedDuration::from_hours(25);
+    shelf.keep_to_the_cap(later, HUGE, &[]);
+    assert_eq!(ids(&shelf), [acked.id(), unacked.id(), rehearsal.id()]);
+    // A full disk does not wait, and how full it is is told.
+    let used = shelf.figures().tape_bytes;
+    shelf.keep_to_the_cap(later, used - 1, &[]);
+    assert_eq!(ids(&shelf), [unacked.id(), rehearsal.id()]);
+    assert_eq!(shelf.changed().borrow().fill, Fill::Half);
+    shelf.retain(later, HUGE, &[]);
+    assert_eq!(ids(&shelf), [unacked.id()]);
+}
+
+#[test]
 fn a_first_ack_is_told_and_no_later_one() {
     let place = place();
     let shelf = Shelf::open(place.path(), BOOT).unwrap();
