@@ -12,7 +12,9 @@ fn resumed(t: Timestamp) -> Timestamp {
     t.saturating_sub(SECOND).unwrap_or(t)
 }
 
-/// Which byte of a session came when.
+/// Which byte of a session came when. The ingest's clock may be set back, and no byte came before an earlier one: until it is
+/// again where it was, it stands still here. So two Recordings find the same byte for an instant, however much of the rest
+/// either knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WallClock(Vec<(u64, Timestamp)>);
 
@@ -24,9 +26,19 @@ impl WallClock {
             Line::Clock { at, t } | Line::End { at, t, .. } => Some((at, t)),
             _ => None,
         });
-        let mut marks: Vec<_> = std::iter::once((0, session.started)).chain(told).collect();
-        marks.sort_unstable();
-        Self(marks)
+        let mut clock = Self(std::iter::once((0, session.started)).chain(told).collect());
+        clock.settle();
+        clock
+    }
+
+    /// Puts the marks in the order of their bytes, none earlier than the one before it.
+    fn settle(&mut self) {
+        self.0.sort_unstable();
+        let mut last = Timestamp::MIN;
+        for (_, t) in &mut self.0 {
+            last = last.max(*t);
+            *t = last;
+        }
     }
 
     /// Takes a line of the index, in the order they come.
@@ -34,13 +46,18 @@ impl WallClock {
         let (Line::Clock { at, t } | Line::End { at, t, .. }) = *line else {
             return;
         };
-        let last = self.0.last().copied();
-        if let Some((last_at, _)) = last.filter(|&(_, last)| t.duration_since(last) > PAUSE) {
+        let Some(&(last_at, last)) = self.0.last() else {
+            return self.0.push((at, t));
+        };
+        if t.duration_since(last) > PAUSE {
             self.0.push((last_at, resumed(t)));
         }
+        if at > last_at {
+            return self.0.push((at, t.max(last)));
+        }
         self.0.push((at, t));
-        if last.is_some_and(|last| last > (at, t)) {
-            self.0.sort_unstable();
+        if (at, t) < (last_at, last) {
+            self.settle();
         }
     }
 
@@ -119,7 +136,7 @@ impl Lines {
         self.last_clock = Some((at, t));
         let due = self
             .last_kept_clock
-            .is_none_or(|kept| t.duration_since(kept) >= CLOCKS);
+            .is_none_or(|kept| t.duration_since(kept).abs() >= CLOCKS);
         if due || paused.is_some() {
             self.keep_last_clock();
         }
@@ -187,6 +204,50 @@ mod tests {
             Some(1_500)
         );
         assert_eq!(clock.offset(at(4)), None);
+    }
+
+    /// A second each thousand bytes, until the clock is set back in the end of second 600.
+    fn set_back_by(step: i64) -> Vec<Line> {
+        let told = |second: i64| if second <= 600 { second } else { second - step };
+        (1..=700)
+            .map(|second| Line::Clock {
+                at: u64::try_from(second).unwrap() * 1_000,
+                t: at(told(second)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_instant_has_one_byte_whatever_is_known_of_later_ones() {
+        let lines = set_back_by(3);
+        let mut growing = WallClock::of(&session(), &[]);
+        for (count, line) in (1..).zip(&lines) {
+            growing.take(line);
+            let known = WallClock::of(&session(), &lines[..count]);
+            assert_eq!(growing, known, "{count}");
+            for (instant, offset) in [(599, 599_000), (600, 600_000), (601, 604_000)] {
+                let expected = known.0.last().filter(|&&(_, t)| t >= at(instant));
+                assert_eq!(
+                    known.offset(at(instant)),
+                    expected.map(|_| offset),
+                    "{instant} by {count} lines"
+                );
+            }
+        }
+        // The first bytes behind the step came no earlier than the last before it.
+        assert_eq!(growing.when(602_000), Some(at(600)));
+        assert_eq!(growing.when(604_000), Some(at(601)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_written_down_all_the_same() {
+        let mut few = Lines::default();
+        for line in set_back_by(3_600) {
+            few.take(line);
+        }
+        let behind = |line: &&Line| matches!(line, Line::Clock { at, .. } if *at > 600_000);
+        let kept = few.all().iter().filter(behind).count();
+        assert!((10..=12).contains(&kept), "{kept} lines of 100 s");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Recording;
-use crate::manifest::{OverWhy, first_routing};
+use crate::manifest::{OverWhy, first_routing, routings};
 
 /// A session that neither grows nor ends has lost its ingest. The tape may come back: so long it is waited for.
 pub const LOST_INGEST: SignedDuration = SignedDuration::from_mins(30);
@@ -34,8 +34,7 @@ impl Span {
 /// When a session was on air, by the list of sessions.
 #[must_use]
 pub fn spans(session: &Session) -> Vec<Span> {
-    if session.ended.is_some() && session.bytes == 0 {
-        // It never was more than a login.
+    if is_login(session) {
         return Vec::new();
     }
     let Some(aired) = &session.aired else {
@@ -57,23 +56,23 @@ pub fn spans(session: &Session) -> Vec<Span> {
     }
 }
 
+/// It never was more than that: nothing came of it.
+fn is_login(session: &Session) -> bool {
+    session.ended.is_some() && session.bytes == 0
+}
+
 /// When a session was on air, by its index.
 #[must_use]
 pub fn spans_told(session: &Session, lines: &[Line]) -> Vec<Span> {
-    let mut changes: Vec<_> = lines
-        .iter()
-        .filter_map(|line| match *line {
-            Line::Routing { at, t, routing } => Some((at, t, routing)),
-            _ => None,
-        })
-        .collect();
-    changes.sort_by_key(|&(at, t, _)| (at, t));
+    if is_login(session) {
+        return Vec::new();
+    }
     let first = (first_routing(session, lines) == Routing::Live).then_some(Span {
         from: session.started,
         to: None,
     });
     let mut spans: Vec<Span> = first.into_iter().collect();
-    for (_, t, routing) in changes {
+    for (_, t, routing) in routings(lines) {
         match (routing, spans.last_mut()) {
             (Routing::Live, Some(Span { to: None, .. })) => {}
             (Routing::Live, _) => spans.push(Span { from: t, to: None }),
@@ -165,10 +164,20 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// Nothing from here on belongs to it.
-    #[must_use]
-    pub fn limit(&self) -> Timestamp {
-        self.rule.limit
+    /// Whether nothing more can belong to it, whoever is on air.
+    pub(crate) fn is_past_its_limit(&self, now: Timestamp) -> bool {
+        now >= self.rule.limit
+    }
+
+    /// Cuts times on air at the limit. One without an end was on air until then if it `goes_on` beyond.
+    pub(crate) fn clip(&self, spans: &mut [Span], goes_on: impl Fn() -> bool) {
+        let limit = self.rule.limit;
+        for span in spans {
+            span.to = match span.to {
+                Some(to) => Some(to.min(limit)),
+                None => goes_on().then_some(limit),
+            };
+        }
     }
 
     /// When somebody of the Recording was last on air.

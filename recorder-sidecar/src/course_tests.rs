@@ -145,6 +145,13 @@ fn the_list_and_the_index_tell_when_it_was_on_air() {
         spans_told(&session(10, Some(90), Live), &[]),
         [span(10, Some(90))]
     );
+    let mut login = session(10, Some(90), Live);
+    login.bytes = 0;
+    assert_eq!(
+        spans_told(&login, &[]),
+        [],
+        "the list and the index say the same of a login"
+    );
 }
 
 #[test]

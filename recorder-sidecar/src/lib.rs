@@ -16,7 +16,7 @@ pub mod ending;
 #[cfg(feature = "process")]
 pub mod finalize;
 #[cfg(feature = "process")]
-mod merge;
+pub mod merge;
 #[cfg(feature = "process")]
 pub mod settings;
 #[cfg(feature = "process")]

@@ -171,10 +171,7 @@ impl Manifest {
             } else {
                 spans.retain(|span| span.from < limit);
             }
-            for span in &mut spans {
-                let reached = taped.reaches(limit).then_some(limit);
-                span.to = span.to.map(|to| to.min(limit)).or(reached);
-            }
+            reach.clip(&mut spans, || taped.reaches(limit));
             spans
         };
         self.sessions.iter().map(own).collect()
@@ -205,15 +202,24 @@ impl Taped {
 /// Where a session was heard when it connected. The tape tells only of changes, and there are but two places.
 #[must_use]
 pub fn first_routing(session: &Session, lines: &[Line]) -> Routing {
-    let changes = lines.iter().filter_map(|line| match *line {
-        Line::Routing { at, t, routing } => Some((at, t, routing)),
-        _ => None,
-    });
-    match changes.min_by_key(|&(at, t, _)| (at, t)) {
+    match routings(lines).first() {
         Some((_, _, Routing::Live)) => Routing::Rehearsal,
         Some((_, _, Routing::Rehearsal)) => Routing::Live,
         None => session.routing,
     }
+}
+
+/// With which byte, when, and where to a session was routed, in this order.
+pub(crate) fn routings(lines: &[Line]) -> Vec<(u64, Timestamp, Routing)> {
+    let mut changes: Vec<_> = lines
+        .iter()
+        .filter_map(|line| match *line {
+            Line::Routing { at, t, routing } => Some((at, t, routing)),
+            _ => None,
+        })
+        .collect();
+    changes.sort_by_key(|&(at, t, _)| (at, t));
+    changes
 }
 
 /// Offsets from..to of a session.

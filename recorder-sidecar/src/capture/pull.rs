@@ -127,15 +127,14 @@ impl Pull {
         let Some(range) = about.headers.filter(|range| range.bytes() <= MOST_HEADERS) else {
             return Ok(none(about));
         };
-        let mut tape = match self.desk().read(&about.session.id, range.from, false).await {
+        let id = &about.session.id;
+        let opened = match self.desk().read(id, range.from, false).await {
             // The head of a long session is given up once it is archived; its headers are still told to who joins.
-            Err(Error::Gone { .. }) => {
-                let joined = self.desk().join(&about.session.id, Join::At(about.start)).await;
-                match joined {
-                    Err(Error::Gone { .. }) => return Ok(none(about)),
-                    joined => joined?,
-                }
-            }
+            Err(Error::Gone { .. }) => self.desk().join(id, Join::At(about.start)).await,
+            opened => opened,
+        };
+        let mut tape = match opened {
+            Err(Error::Gone { .. }) => return Ok(none(about)),
             opened => opened?,
         };
         let wanted = usize::try_from(range.bytes()).unwrap_or(usize::MAX);

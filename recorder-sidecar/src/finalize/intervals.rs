@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::join::holes;
 use super::published::{Gap, GapKind, LostBytes};
-use crate::manifest::{Manifest, Range, Rehearsal, Taped};
+use crate::manifest::{Manifest, Range, Rehearsal, Taped, routings};
 
 /// A Recording, as it was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,25 +92,12 @@ fn last_byte(taped: &Taped, end: u64) -> Option<Timestamp> {
     }
 }
 
-fn changes(taped: &Taped) -> Vec<(u64, Timestamp, Routing)> {
-    let mut changes: Vec<_> = taped
-        .lines
-        .iter()
-        .filter_map(|line| match *line {
-            Line::Routing { at, t, routing } => Some((at, t, routing)),
-            _ => None,
-        })
-        .collect();
-    changes.sort_by_key(|&(at, t, _)| (at, t));
-    changes
-}
-
 fn live(taped: &Taped, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
     let mut routing = taped.first_routing();
     let mut since = from;
     let mut spans = Vec::new();
     let last = std::iter::once((0, to, routing));
-    for (_, t, next) in changes(taped).into_iter().chain(last) {
+    for (_, t, next) in routings(&taped.lines).into_iter().chain(last) {
         let t = t.clamp(from, to);
         if routing == Routing::Live && since < t {
             spans.push((since, t));
@@ -130,7 +117,7 @@ fn offset(taped: &Taped, stay: &Stay, at: Timestamp) -> u64 {
         return end;
     }
     // The tape tells exactly which byte its own change came with.
-    let own = changes(taped).into_iter().find(|&(_, t, _)| t == at);
+    let own = routings(&taped.lines).into_iter().find(|&(_, t, _)| t == at);
     let offset = own
         .map(|(offset, ..)| offset)
         .or_else(|| taped.clock().offset(at));

@@ -23,7 +23,7 @@ pub(crate) mod fixtures;
 pub use crate::published;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -135,20 +135,13 @@ impl From<verify::Error> for Error {
 impl Finalize {
     /// Returns well when the Recording is published and verified.
     pub async fn run(self) -> Result<(), Error> {
-        let outcome = self.published().await;
-        ending::report(&self.report, &outcome);
-        outcome.map(drop)
-    }
-
-    async fn published(&self) -> Result<Report, Error> {
-        let mut ending = Ending::new().map_err(Error::Signals)?;
-        let settings = settings::follow(&self.mounted)?;
-        let recording = Arc::clone(&settings.borrow());
-        let store = Store::open(&recording, &self.credentials);
-        tokio::select! {
-            () = ending.asked() => Err(Error::Interrupted),
-            done = self.finalize(&store, &recording) => done,
-        }
+        work(
+            &self.mounted,
+            &self.credentials,
+            &self.report,
+            async |store, recording| self.finalize(store, recording).await,
+        )
+        .await
     }
 
     async fn finalize(&self, store: &Store, recording: &Recording) -> Result<Report, Error> {
@@ -163,10 +156,20 @@ impl Finalize {
         {
             tracing::info!(version = published.version, "this is published already");
             // Of another manifest, some segments may be in no version.
-            if published.manifest_sha256 == sum {
-                publish::clear(store, recording, &manifest, &published).await?;
+            let cleared = if published.manifest_sha256 == sum {
+                publish::clear(store, recording, &manifest, &published).await
+            } else {
+                Ok(())
+            };
+            match cleared {
+                Err(Error::Damaged(failure)) => {
+                    tracing::error!(%failure, "its segments are there still; the next version is made of them");
+                }
+                cleared => {
+                    cleared?;
+                    return Ok(Report::Published(Published::from(&published)));
+                }
             }
-            return Ok(Report::Published(Published::from(&published)));
         }
         let made = make::make(store, &manifest, &self.scratch).await?;
         let work = publish::Wanted {
@@ -178,35 +181,26 @@ impl Finalize {
         publish::clear(store, recording, &manifest, &published).await?;
         Ok(Report::Published(Published::from(&published)))
     }
-}
 
-impl Finalize {
     /// Whether nothing is to be made: beyond doubt the segments are gone, and nothing better can be made of what is left.
     fn is_done(&self, recording: &Recording, published: &Final, sum: &str) -> bool {
         let segments_are_gone = published.is_beyond_doubt() && recording.delete_segments_after_verify;
-        let is_newer = published.edition >= self.edition;
+        let is_of_the_edition = published.edition >= self.edition;
         let is_good = published.is_beyond_doubt() || published.manifest_sha256 == sum;
-        segments_are_gone || (is_newer && is_good)
+        segments_are_gone || (is_of_the_edition && is_good)
     }
 }
 
 impl Verify {
     /// Returns well when all objects of the newest version are in the store as they should be.
     pub async fn run(self) -> Result<(), Error> {
-        let outcome = self.published().await;
-        ending::report(&self.report, &outcome);
-        outcome.map(drop)
-    }
-
-    async fn published(&self) -> Result<Report, Error> {
-        let mut ending = Ending::new().map_err(Error::Signals)?;
-        let settings = settings::follow(&self.mounted)?;
-        let recording = Arc::clone(&settings.borrow());
-        let store = Store::open(&recording, &self.credentials);
-        tokio::select! {
-            () = ending.asked() => Err(Error::Interrupted),
-            done = Self::verify(&store) => done,
-        }
+        work(
+            &self.mounted,
+            &self.credentials,
+            &self.report,
+            async |store, _| Self::verify(store).await,
+        )
+        .await
     }
 
     async fn verify(store: &Store) -> Result<Report, Error> {
@@ -230,6 +224,28 @@ impl Verify {
         published.verified_at = Timestamp::now();
         Ok(Report::Published(Published::from(&published)))
     }
+}
+
+/// Does its work with the bucket until that is done or it is asked to end, and leaves its last words.
+async fn work(
+    mounted: &Path,
+    credentials: &Path,
+    last_words: &Path,
+    work: impl AsyncFnOnce(&Store, &Recording) -> Result<Report, Error>,
+) -> Result<(), Error> {
+    let worked = async {
+        let mut ending = Ending::new().map_err(Error::Signals)?;
+        let settings = settings::follow(mounted)?;
+        let recording = Arc::clone(&settings.borrow());
+        let store = Store::open(&recording, credentials);
+        tokio::select! {
+            () = ending.asked() => Err(Error::Interrupted),
+            done = work(&store, &recording) => done,
+        }
+    };
+    let outcome = worked.await;
+    ending::report(last_words, &outcome);
+    outcome.map(drop)
 }
 
 /// What all pods that were at work have left.

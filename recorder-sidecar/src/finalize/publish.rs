@@ -1,9 +1,11 @@
 //! Files into a version in the bucket, verified. IO: the store, ffmpeg, files.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use ingest::framing::clean_title;
 use jiff::Timestamp;
 
@@ -18,7 +20,7 @@ use super::upload::{self, Cargo, upload};
 use super::verify::{self, verify};
 use crate::config::{Recording, Rendition};
 use crate::course::Span;
-use crate::manifest::{Manifest, extension};
+use crate::manifest::{Manifest, SEGMENTS, extension};
 use crate::store::{self, Body, Store};
 
 const PLAYLIST: &str = "final.m3u8";
@@ -294,7 +296,8 @@ fn doubts_of(manifest: &Manifest, on_air: &OnAir, files: &[Made], least: Option<
     doubts
 }
 
-/// Deletes the segments of a version that nothing speaks against, if that is wanted.
+/// Deletes the segments of a version that nothing speaks against, if that is wanted. None of them if one of its objects is not
+/// there any more as it was: that is [`Error::Damaged`].
 pub(super) async fn clear(
     store: &Store,
     recording: &Recording,
@@ -309,7 +312,16 @@ pub(super) async fn clear(
         return Ok(());
     }
     let segments = manifest.sessions.iter().flat_map(|taped| &taped.segments);
-    let keys: Vec<_> = segments.map(|segment| segment.key.clone()).collect();
+    let keys: BTreeSet<_> = segments.map(|segment| segment.key.clone()).collect();
+    let listed = store.list(SEGMENTS);
+    if !listed.try_any(async |there| keys.contains(&there.key)).await? {
+        return Ok(());
+    }
+    // They were verified minutes ago or in another life.
+    for object in published.objects.iter().chain(&published.renditions) {
+        verify::is_there(store, object).await?;
+    }
+    let keys: Vec<_> = keys.into_iter().collect();
     Ok(store.delete(&keys).await?)
 }
 

@@ -1,12 +1,13 @@
 use super::*;
 use std::time::Duration;
 
-use crate::finalize::fixtures::{at, manifest, taped};
+use crate::finalize::fixtures::{at, manifest, segment, taped};
 use crate::finalize::intervals::Piece;
 use crate::finalize::parameters::Parameters;
 use crate::finalize::published::LostBytes;
 use crate::manifest::Range;
 use crate::manifest::{OverWhy, Taped};
+use crate::store::fake::{Etags, Fake};
 use ingest::api::{Container, Line};
 use ingest::config::Routing;
 
@@ -39,6 +40,28 @@ fn stored_to(second: u64) -> Taped {
             })
             .collect(),
         ..taped("s", 0)
+    }
+}
+
+fn version_of(made: &[Made], manifest: &Manifest) -> Final {
+    Final {
+        version: 1,
+        recording: manifest.recording.clone(),
+        manifest_sha256: String::new(),
+        edition: 1,
+        verified_at: at(0),
+        from: at(0),
+        to: at(10),
+        intervals: Vec::new(),
+        gaps: Vec::new(),
+        objects: (1..)
+            .zip(made)
+            .map(|(number, made)| work(1, number, made).object)
+            .collect(),
+        renditions: Vec::new(),
+        seconds: 10.0,
+        coverage_percent: 100.0,
+        doubts: Vec::new(),
     }
 }
 
@@ -154,6 +177,71 @@ fn a_session_without_an_end_may_have_more_when_its_tape_is_back() {
     );
 }
 
+/// A version of one object, and the Recording that has it, with two segments in the bucket.
+async fn cleared(meanwhile: impl AsyncFnOnce(&Fake)) -> (Result<(), Error>, usize) {
+    let fake = Fake::new("r2", Etags::Md5).await;
+    let mut taped = taped("s", 0);
+    taped.segments = vec![segment("s", 0, 10), segment("s", 10, 20)];
+    let manifest = manifest(0, None, OverWhy::Idle, vec![taped]);
+    let sound = Body::of(Bytes::from_static(b"sound"));
+    let none = std::collections::BTreeMap::new();
+    let rendition = "final-1/final-1.mp3";
+    let segments = manifest.sessions[0]
+        .segments
+        .iter()
+        .map(|segment| segment.key.as_str());
+    for key in segments.chain(["final-1/final-1.ogg", rendition]) {
+        fake.store.put_new(key, &sound, "audio/ogg", &none).await.unwrap();
+    }
+    let mut published = version_of(&[made(3)], &manifest);
+    for object in &mut published.objects {
+        object.bytes = sound.size();
+        object.sha256 = sound.sha256();
+    }
+    published.renditions = vec![Object {
+        key: rendition.to_owned(),
+        ..published.objects[0].clone()
+    }];
+    meanwhile(&fake).await;
+    let cleared = clear(&fake.store, &fake.recording, &manifest, &published).await;
+    let left = fake.store.list(SEGMENTS).try_collect::<Vec<_>>().await.unwrap();
+    (cleared, left.len())
+}
+
+#[tokio::test]
+async fn segments_go_only_while_all_that_was_made_of_them_is_there() {
+    let (done, left) = cleared(async |_| {}).await;
+    assert!(done.is_ok() && left == 0, "{done:?}, {left} segments");
+
+    for key in ["final-1/final-1.ogg", "final-1/final-1.mp3"] {
+        let taken_away = async |fake: &Fake| fake.store.delete(&[key.to_owned()]).await.unwrap();
+        let other = async |fake: &Fake| {
+            taken_away(fake).await;
+            let noise = Body::of(Bytes::from_static(b"noise"));
+            let none = std::collections::BTreeMap::new();
+            fake.store.put_new(key, &noise, "audio/ogg", &none).await.unwrap();
+        };
+        for (done, left) in [cleared(taken_away).await, cleared(other).await] {
+            assert!(
+                matches!(&done, Err(Error::Damaged(verify::Error::Damaged { key: told, .. })) if told == key),
+                "{done:?}"
+            );
+            assert_eq!(left, 2, "{key}: nothing is deleted");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_was_moved_away_later_is_no_damage() {
+    let (done, _) = cleared(async |fake| {
+        let all: Vec<_> = fake.store.list("").try_collect().await.unwrap();
+        let keys: Vec<_> = all.into_iter().map(|object| object.key).collect();
+        fake.store.delete(&keys).await.unwrap();
+    })
+    .await;
+    assert!(done.is_ok(), "{done:?}");
+}
+
 #[test]
 fn coverage_has_two_digits_and_no_surprises() {
     assert_eq!(percent(999.0, at(0), at(1000)).to_string(), "99.9");
@@ -163,27 +251,9 @@ fn coverage_has_two_digits_and_no_surprises() {
 
 #[test]
 fn a_playlist_names_files_beside_it() {
-    let mut recording = manifest(0, None, OverWhy::Idle, Vec::new()).recording;
-    recording.title = "Show\n#EXT-X-EVIL".to_owned();
-    let published = Final {
-        version: 2,
-        recording,
-        manifest_sha256: String::new(),
-        edition: 1,
-        verified_at: at(0),
-        from: at(0),
-        to: at(10),
-        intervals: Vec::new(),
-        gaps: Vec::new(),
-        objects: (1..)
-            .zip([made(3), made(7)])
-            .map(|(number, made)| work(2, number, &made).object)
-            .collect(),
-        renditions: Vec::new(),
-        seconds: 10.0,
-        coverage_percent: 100.0,
-        doubts: Vec::new(),
-    };
+    let mut manifest = manifest(0, None, OverWhy::Idle, Vec::new());
+    manifest.recording.title = "Show\n#EXT-X-EVIL".to_owned();
+    let published = version_of(&[made(3), made(7)], &manifest);
     let expected = "#EXTM3U\n#PLAYLIST:Show #EXT-X-EVIL\n#EXTINF:3.000,Show #EXT-X-EVIL\nfinal-1.ogg\n\
                     #EXTINF:7.000,Show #EXT-X-EVIL\nfinal-2.ogg\n";
     assert_eq!(playlist(&published), expected);

@@ -9,7 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use crate::store::{self, Body, Head, Part, Store, Upload, Uploaded};
+use crate::store::{self, Body, Head, Part, SHA256, Store, Upload, Uploaded};
 
 /// All parts but the last have one size, which R2 asks for.
 const PART: u64 = 16 << 20;
@@ -17,7 +17,6 @@ const PART: u64 = 16 << 20;
 const MOST_PARTS: u64 = 9000;
 /// An upload that the store threw away is begun again so often.
 const TRIES: usize = 3;
-const SHA256: &str = "sha256";
 
 /// Why a file is not in the bucket.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::ogg::packets_in;
 use super::probe;
 use super::published::{Doubt, Object};
-use crate::store::{self, Store, hex};
+use crate::store::{self, Head, SHA256, Store, hex};
 
 /// Places in an object that are listened to.
 const SAMPLES: u32 = 20;
@@ -51,20 +51,8 @@ pub enum Error {
 /// store. `local` are the same bytes in a file, if there is one.
 pub async fn verify(store: &Store, object: &Object, local: Option<&Path>) -> Result<Vec<Doubt>, Error> {
     let container = container_of(object);
-    let damaged = |words: String| Error::Damaged {
-        key: object.key.clone(),
-        words,
-    };
-    let head = store
-        .head(&object.key)
-        .await?
-        .ok_or_else(|| damaged("it is not there".to_owned()))?;
-    if head.size != object.bytes {
-        return Err(damaged(format!(
-            "it has {} bytes instead of {}",
-            head.size, object.bytes
-        )));
-    }
+    let damaged = |words: String| damaged(object, words);
+    head(store, object).await?;
     let read = read_back(store, object, container).await?;
     if read.size != object.bytes {
         return Err(damaged(format!(
@@ -94,6 +82,40 @@ pub async fn verify(store: &Store, object: &Object, local: Option<&Path>) -> Res
         doubts.extend(probed(object, container, probe));
     }
     Ok(doubts)
+}
+
+/// Looks whether the object that was verified is there still, without reading it again: another attempt may have taken it for
+/// damaged since.
+pub async fn is_there(store: &Store, object: &Object) -> Result<(), Error> {
+    match head(store, object).await?.metadata.get(SHA256) {
+        Some(sum) if *sum == object.sha256 => Ok(()),
+        Some(sum) => Err(damaged(
+            object,
+            format!(
+                "it was stored as one of SHA-256 {sum} instead of {}",
+                object.sha256
+            ),
+        )),
+        // Somebody has put it there by other ways than ours.
+        None => verify(store, object, None).await.map(drop),
+    }
+}
+
+async fn head(store: &Store, object: &Object) -> Result<Head, Error> {
+    let head = store.head(&object.key).await?;
+    let head = head.ok_or_else(|| damaged(object, "it is not there".to_owned()))?;
+    if head.size != object.bytes {
+        let words = format!("it has {} bytes instead of {}", head.size, object.bytes);
+        return Err(damaged(object, words));
+    }
+    Ok(head)
+}
+
+fn damaged(object: &Object, words: String) -> Error {
+    Error::Damaged {
+        key: object.key.clone(),
+        words,
+    }
 }
 
 /// Reads all of it, and listens here and there: that takes longer than the download, and need not wait for it.

@@ -15,7 +15,7 @@ use crate::manifest::{
 };
 use crate::merge;
 use crate::report::Stored;
-use crate::store::{Error, Head, Object, Store};
+use crate::store::{Error, Head, Object, Store, Sums};
 
 const HEADS_AT_ONCE: usize = 4;
 
@@ -58,23 +58,27 @@ pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopte
             parse_segment_key(&object.key).is_some_and(|(_, range)| range.bytes() == object.size)
         })
         .partition(|object| known.contains_key(&object.key));
-    for object in listed {
-        let Some(segment) = known.remove(&object.key) else {
-            continue;
-        };
-        // What was spoiled since is sent again, if the spool or the tape has it.
-        if !store.profile().etag_is_md5() || object.etag == segment.md5 {
-            add(&mut adopted, recording, segment, None);
-        }
+    let kept: Vec<_> = listed
+        .into_iter()
+        .filter_map(|object| known.remove(&object.key).map(|segment| (object, segment)))
+        .collect();
+    for segment in intact(store, kept).await {
+        add(&mut adopted, recording, segment, None);
     }
     let mut heads = futures::stream::iter(unknown)
         .map(|object| async move { store.head(&object.key).await.map(|head| (object, head)) })
         .buffer_unordered(HEADS_AT_ONCE);
     while let Some((object, head)) = heads.try_next().await? {
         let Some(head) = head else { continue };
-        let segment = Segment::from_metadata(&object.key, &head.metadata);
-        let segment = segment.filter(|segment| !store.profile().etag_is_md5() || head.etag == segment.md5);
-        if let Some(segment) = segment {
+        let Some(segment) = Segment::from_metadata(&object.key, &head.metadata) else {
+            continue;
+        };
+        let checksum = head.checksum_sha256.as_deref();
+        // Who stored it may have been killed before that was proven.
+        if store
+            .has(&object.key, &head.etag, checksum, &sums(&segment))
+            .await
+        {
             add(&mut adopted, recording, segment, Some(&head));
         }
     }
@@ -85,6 +89,30 @@ pub(super) async fn adopt(store: &Store, recording: &Recording) -> Result<Adopte
     let segments: usize = adopted.values().map(|taped| taped.segments.len()).sum();
     tracing::info!(sessions = adopted.len(), segments, "the bucket was looked at");
     Ok(adopted)
+}
+
+/// Those that nobody has touched since they were written down, which is when it was proven that they are there. What was
+/// spoiled is sent again, if the spool or the tape has it.
+async fn intact(store: &Store, kept: Vec<(Object, Segment)>) -> Vec<Segment> {
+    // Where none has its MD5 as ETag, ETags tell nothing: to read hours of audio back would prove it a second time.
+    let tells =
+        store.profile().etag_is_md5() || kept.iter().any(|(object, segment)| object.etag == segment.md5);
+    let looked_at = kept.into_iter().map(|(object, segment)| async move {
+        let same = !tells || store.has(&object.key, &object.etag, None, &sums(&segment)).await;
+        same.then_some(segment)
+    });
+    futures::stream::iter(looked_at)
+        .buffer_unordered(HEADS_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+fn sums(segment: &Segment) -> Sums {
+    Sums {
+        sha256: segment.sha256.clone(),
+        md5: segment.md5.clone(),
+    }
 }
 
 /// What all pods that were ever at work have written. A manifest that can't be read is made again of what is known otherwise.
@@ -185,8 +213,69 @@ fn unheard_of(recording: &Recording, id: &str, segment: &Segment, head: Option<&
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::Method;
+
     use super::*;
-    use crate::finalize::fixtures::{at, segment, taped};
+    use crate::finalize::fixtures::{at, manifest, segment, taped};
+    use crate::manifest::OverWhy;
+    use crate::store::Body;
+    use crate::store::fake::{Etags, Fake};
+
+    /// A segment of ten bytes.
+    async fn put(fake: &Fake, from: u64) -> Segment {
+        let body = Body::of(Bytes::from(from.to_string().repeat(10).into_bytes()).slice(..10));
+        let segment = Segment {
+            sha256: body.sha256(),
+            md5: body.md5(),
+            ..segment("s", from, from + 10)
+        };
+        let metadata = segment.to_metadata(&taped("s", 0).session);
+        let stored = fake.store.put_new(&segment.key, &body, "audio/ogg", &metadata);
+        stored.await.unwrap();
+        segment
+    }
+
+    /// By their first bytes.
+    async fn adopted(fake: &Fake) -> Vec<u64> {
+        let adopted = adopt(&fake.store, &fake.recording).await.unwrap();
+        let segments = adopted.values().flat_map(|taped| &taped.segments);
+        segments.map(|segment| segment.range.from).collect()
+    }
+
+    #[tokio::test]
+    async fn what_somebody_spoiled_in_the_bucket_is_not_taken_over() {
+        for (etags, kept) in [
+            (Etags::Md5, vec![0, 20]),
+            // Its own ETags tell nothing, and what the manifest has was proven once.
+            (Etags::Own, vec![0, 10, 20]),
+            (Etags::Encrypted, vec![0, 10, 20]),
+        ] {
+            let fake = Fake::new("generic", etags).await;
+            let mut known = taped("s", 0);
+            for from in [0, 10] {
+                known.segments.push(put(&fake, from).await);
+            }
+            let spoiled = known.segments[1].key.clone();
+            // Nobody has written these two down.
+            put(&fake, 20).await;
+            let unproven = put(&fake, 30).await;
+            let text = serde_json::to_vec(&manifest(0, None, OverWhy::Idle, vec![known])).unwrap();
+            let text = Body::of(Bytes::from(text));
+            fake.store
+                .put(MANIFEST_KEY, &text, "application/json")
+                .await
+                .unwrap();
+            assert_eq!(adopted(&fake).await, [0, 10, 20, 30], "{etags:?}");
+
+            fake.overwrite(&spoiled);
+            fake.overwrite(&unproven.key);
+            let before = fake.asked(&Method::GET, SEGMENTS);
+            assert_eq!(adopted(&fake).await, kept, "{etags:?}");
+            let read_back = fake.asked(&Method::GET, SEGMENTS) - before;
+            assert_eq!(read_back, 2, "{etags:?}");
+        }
+    }
 
     #[test]
     fn segments_tell_when_they_came_where_no_line_does() {

@@ -235,11 +235,11 @@ impl Cargo {
     pub fn to_ack(&self, limit: Timestamp) -> Option<(Desk, u64)> {
         let listed = self.listed.as_ref()?;
         let goes_on = listed.ended.as_ref().is_none_or(|ended| ended.at > limit);
-        let last = match &self.copy {
+        let most = match &self.copy {
             Some(copy) if goes_on => copy.cut_before(limit),
             // Nobody knows the cuts.
-            None if goes_on && self.edge.is_some_and(|edge| edge >= limit) => self.acked,
-            _ => u64::MAX,
+            None if goes_on && self.edge.is_some_and(|edge| edge >= limit) => Some(self.acked),
+            _ => None,
         };
         // An ingest that crashed may have less than we do.
         let to = if listed.ended.is_some() {
@@ -247,7 +247,7 @@ impl Cargo {
         } else {
             self.done
         };
-        let to = to.min(last);
+        let to = most.map_or(to, |most| to.min(most));
         (to > self.acked && !self.ack_under_way).then(|| self.desk.clone().map(|desk| (desk, to)))?
     }
 

@@ -29,6 +29,8 @@ use crate::settings;
 use crate::spool::{self, Notices};
 use crate::store::{self, Store};
 
+pub use words::stored;
+
 use report::Report;
 use voyage::Voyage;
 

@@ -228,11 +228,7 @@ impl Voyage {
             return spans;
         };
         spans.retain(|span| reach.has(span));
-        let limit = reach.limit();
-        for span in &mut spans {
-            let reached = (now >= limit).then_some(limit);
-            span.to = span.to.map(|to| to.min(limit)).or(reached);
-        }
+        reach.clip(&mut spans, || reach.is_past_its_limit(now));
         spans
     }
 
@@ -309,7 +305,8 @@ fn body(manifest: &Manifest) -> Body {
 }
 
 /// What a manifest says, for the operator.
-pub(super) fn stored(manifest: &Manifest, over: Over) -> Stored {
+#[must_use]
+pub fn stored(manifest: &Manifest, over: Over) -> Stored {
     let heard: Vec<Heard> = manifest
         .sessions
         .iter()

@@ -169,17 +169,14 @@ impl Copy {
         settled.find(|&cut| self.clock.when(cut).is_some_and(|t| t >= instant))
     }
 
-    /// The last known cut that came before this instant; what is behind it may be wanted by who begins then.
+    /// The last cut that came before this instant; what is behind it may be wanted by who begins then. `None` as long as
+    /// nothing has come since the instant.
     #[must_use]
-    pub fn cut_before(&self, instant: Timestamp) -> u64 {
+    pub fn cut_before(&self, instant: Timestamp) -> Option<u64> {
+        self.clock.when(self.have()).filter(|t| *t >= instant)?;
         let came_before = |cut: &&u64| self.clock.when(**cut).is_some_and(|t| t < instant);
-        let is_behind = self.clock.when(self.have()).is_some_and(|t| t >= instant);
         let last = self.cuts.iter().rev().find(came_before);
-        if is_behind {
-            last.copied().unwrap_or(self.start)
-        } else {
-            u64::MAX
-        }
+        Some(last.copied().unwrap_or(self.start))
     }
 
     /// The first byte that came at or after this instant, which is one of the session's; `None` as long as it is not settled.

@@ -144,7 +144,7 @@ impl Error {
     }
 
     /// What the SDK tells, as one of ours.
-    pub(super) fn of<E>(doing: String, key: &str, failure: &SdkError<E, HttpResponse>) -> Self
+    pub fn of<E>(doing: String, key: &str, failure: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {

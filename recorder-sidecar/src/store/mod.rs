@@ -10,6 +10,7 @@ mod keys;
 mod multipart;
 mod object;
 mod pace;
+mod proof;
 mod sent;
 
 use std::path::Path;
@@ -33,7 +34,8 @@ pub use crate::report::Trouble;
 pub use download::Download;
 pub use error::Error;
 pub use multipart::{Part, Upload, Uploaded};
-pub use object::{Head, Object};
+pub use object::{Head, Object, SHA256};
+pub use proof::Sums;
 pub use sent::{Body, hex};
 
 use health::Health;
@@ -136,8 +138,10 @@ async fn told_if_slow<T>(ask: impl Future<Output = T>) -> T {
     ask.await
 }
 
-/// Retries are ours alone: the SDK's know no 429 and give up in a long outage.
-fn sdk(bucket: &Bucket) -> aws_sdk_s3::config::Builder {
+/// How the SDK speaks to a bucket, whoever uses it. Retries are ours alone: the SDK's know no 429 and give up in a long
+/// outage.
+#[must_use]
+pub fn sdk(bucket: &Bucket) -> aws_sdk_s3::config::Builder {
     let http = aws_smithy_http_client::Builder::new();
     let http = if bucket.endpoint.starts_with("https://") {
         http.tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -164,5 +168,7 @@ fn sdk(bucket: &Bucket) -> aws_sdk_s3::config::Builder {
         .http_client(http)
 }
 
+#[cfg(test)]
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

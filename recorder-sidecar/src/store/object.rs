@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SLOWEST: u64 = 32 << 10;
 /// The store takes no more keys in one request.
 const DELETED_AT_ONCE: usize = 1000;
-const SHA256: &str = "sha256";
+/// The name under which an object tells the SHA-256 of what was sent, in hexadecimal.
+pub const SHA256: &str = "sha256";
 const MD5: &str = "md5";
 
 /// An object as a listing has it.
@@ -77,7 +78,11 @@ impl Store {
         self.insist(|| async {
             let put = self.send_put(key, body, content_type, metadata, false).await?;
             let stored = put.map_err(|failure| Error::of(format!("PutObject {key}"), key, &failure))?;
-            self.check_put(key, body, &stored)
+            let etag = unquoted(stored.e_tag());
+            match self.told(&etag, stored.checksum_sha256(), &body.sums()) {
+                Some(false) => Err(damaged(key, body, body.size(), &etag)),
+                _ => Ok(()),
+            }
         })
         .await
     }
@@ -157,12 +162,13 @@ impl Store {
             .await?
         {
             Ok(stored) => {
-                let checked = self.check_put(key, body, &stored);
-                if checked.is_err() {
-                    // Otherwise the next try would find the key taken.
-                    self.try_delete(&[key.to_owned()]).await?;
+                let etag = unquoted(stored.e_tag());
+                if self.has(key, &etag, stored.checksum_sha256(), &body.sums()).await {
+                    return Ok(());
                 }
-                checked
+                // Otherwise the next try would find the key taken.
+                self.try_delete(&[key.to_owned()]).await?;
+                Err(damaged(key, body, body.size(), &etag))
             }
             Err(failure)
                 if failure
@@ -205,40 +211,18 @@ impl Store {
         within(&format!("PutObject {key}"), upload_patience(body), put.send()).await
     }
 
-    fn check_put(&self, key: &str, body: &Body, stored: &PutObjectOutput) -> Result<(), Error> {
-        let etag = unquoted(stored.e_tag());
-        if self.profile.etag_is_md5() && etag != body.md5() {
-            return Err(Error::Damaged {
-                key: key.to_owned(),
-                words: format!("its ETag is {etag}, and {} was sent", body.md5()),
-            });
-        }
-        match stored.checksum_sha256() {
-            Some(sum) if sum != body.sha256_base64() => Err(Error::Damaged {
-                key: key.to_owned(),
-                words: "the store's SHA-256 is another one".to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// Decides about an object that was there before.
     async fn compare(&self, key: &str, body: &Body, there: &Head) -> Result<(), Error> {
         if there.metadata.get(SHA256) != Some(&body.sha256()) {
             return Err(Error::Conflict { key: key.to_owned() });
         }
-        let whole = there.size == body.size();
-        let sums = !self.profile.etag_is_md5() || there.etag == body.md5();
-        let checksum = there.checksum_sha256.as_ref();
-        if whole && sums && checksum.is_none_or(|sum| *sum == body.sha256_base64()) {
+        let checksum = there.checksum_sha256.as_deref();
+        if there.size == body.size() && self.has(key, &there.etag, checksum, &body.sums()).await {
             return Ok(());
         }
         // It is ours, and the store spoiled it.
         self.try_delete(&[key.to_owned()]).await?;
-        Err(Error::Damaged {
-            key: key.to_owned(),
-            words: format!("it has {} bytes and the ETag {}", there.size, there.etag),
-        })
+        Err(damaged(key, body, there.size, &there.etag))
     }
 
     pub(super) async fn try_head(&self, key: &str) -> Result<Option<Head>, Error> {
@@ -310,6 +294,17 @@ impl Store {
                 after: None,
             }),
         }
+    }
+}
+
+fn damaged(key: &str, sent: &Body, size: u64, etag: &str) -> Error {
+    Error::Damaged {
+        key: key.to_owned(),
+        words: format!(
+            "{size} bytes with the ETag {etag} are there, and {} with the MD5 {} were sent",
+            sent.size(),
+            sent.md5()
+        ),
     }
 }
 

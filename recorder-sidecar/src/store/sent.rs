@@ -6,6 +6,8 @@ use bytes::Bytes;
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
+use super::Sums;
+
 /// Bytes and their sums. In memory: only so are they signed, and nothing is sent in a way R2 refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -47,6 +49,15 @@ impl Body {
     #[must_use]
     pub fn md5(&self) -> String {
         hex(&self.md5)
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        Sums {
+            sha256: self.sha256(),
+            md5: self.md5(),
+        }
     }
 
     pub(super) fn md5_bytes(&self) -> [u8; 16] {

@@ -60,6 +60,25 @@ async fn what_comes_back_wrong_is_read_again_and_what_stays_wrong_is_not_publish
 }
 
 #[tokio::test]
+async fn what_is_gone_before_its_segments_are_is_made_of_them_again() {
+    let mut stage = Stage::new().await;
+    let stream = opus(30, 440);
+    let taped = stage
+        .store_session(&Source::new("a", 0, Container::Ogg, stream.clone()))
+        .await;
+    stage.write_manifest(vec![taped]).await;
+    stage.recording["deleteSegmentsAfterVerify"] = false.into();
+    stage.finalize().await;
+    let object = |version: u32| format!("final-{version}/final-1.ogg");
+    stage.store.delete(&[object(1)]).await.unwrap();
+    stage.recording["deleteSegmentsAfterVerify"] = true.into();
+    stage.finalize().await;
+    assert_eq!(stage.published(2).await.doubts, [], "{}", stage.log());
+    assert_eq!(framehash(&stage.object(&object(2)).await), framehash(&stream));
+    assert_eq!(stage.keys(SEGMENTS).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn an_upload_that_the_store_threw_away_begins_again() {
     let stage = Stage::new().await;
     // 40 kB a second: 40 minutes, 96 MB.
