@@ -176,6 +176,8 @@ pub enum RefusalReason {
     Unauthorized,
     /// No input has this path.
     UnknownPath,
+    /// The password is a presenter's, and it is not the time for it.
+    OutsideWindow,
     /// Another source is connected.
     Taken,
     /// Not a format we know, or not the one of this input.
@@ -195,6 +197,7 @@ impl RefusalReason {
         match self {
             Self::Unauthorized => "Unauthorized",
             Self::UnknownPath => "UnknownPath",
+            Self::OutsideWindow => "OutsideWindow",
             Self::Taken => "Taken",
             Self::UnsupportedFormat => "UnsupportedFormat",
             Self::BadRequest => "BadRequest",
@@ -240,6 +243,15 @@ pub enum Line {
         /// One line, no longer than 500 characters; empty: none any longer.
         title: String,
     },
+    /// Somebody set a mark: a chapter begins.
+    Mark {
+        /// Offset.
+        at: u64,
+        /// Wall clock.
+        t: Timestamp,
+        /// One line, no longer than 500 characters, not empty.
+        text: String,
+    },
     /// From here on it is heard there.
     Routing {
         /// Offset.
@@ -275,4 +287,20 @@ pub struct Ack {
     pub recording: String,
     /// Everything below this is stored for good.
     pub to: u64,
+}
+
+/// Body of `POST /v1/mounts/{mount}/marks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mark {
+    /// What begins here, on one line; longer than 500 characters is cut.
+    pub text: String,
+}
+
+/// Answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Marked {
+    /// The sessions that are on the air and have it now.
+    pub sessions: Vec<String>,
 }

@@ -70,8 +70,37 @@ pub struct Credential {
     pub user: String,
     /// SHA-256 of the password, in hexadecimal.
     pub sha256: String,
-    /// Where a source that came with it goes.
+    /// Where a source that came with it goes, if it is no presenter's.
     pub routing: Routing,
+    /// The Show whose presenter has it, as people call it: it opens the input in `turns` and at no other time. Absent: at
+    /// any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<String>,
+    /// When its presenter may send. None, of a Show: no slot is near.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Turn>,
+}
+
+/// A presenter's part in one slot of a Show. All instants are the API server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Turn {
+    /// The slot begins.
+    pub start: Timestamp,
+    /// It is over: the presenter of the next may take the input over.
+    pub end: Timestamp,
+    /// A source may connect from then on.
+    pub opens: Timestamp,
+    /// And no longer from then on.
+    pub closes: Timestamp,
+    /// On the air from then on, if it is connected; before, and without it, in rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_from: Option<Timestamp>,
+    /// Off the air from then on.
+    pub live_until: Timestamp,
+    /// A source that is still there at the end is sent away.
+    #[serde(default)]
+    pub hard_end: bool,
 }
 
 /// Where a source is heard. It is taped either way.

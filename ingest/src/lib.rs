@@ -2,6 +2,7 @@
 //! reader and its source client.
 
 pub mod api;
+pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod door;

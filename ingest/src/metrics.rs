@@ -17,16 +17,18 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::api::RefusalReason;
-use crate::config::{Ingest, Input};
+use crate::clock::Reading;
+use crate::config::{Ingest, Input, Routing};
 use crate::desk::Desk;
 use crate::tape::{Session, Shelf};
 
 /// Least media a bitrate is measured over.
 const MEASURED_OVER: Duration = Duration::from_secs(5);
 
-const EVERY_REASON: [RefusalReason; 7] = [
+const EVERY_REASON: [RefusalReason; 8] = [
     RefusalReason::Unauthorized,
     RefusalReason::UnknownPath,
+    RefusalReason::OutsideWindow,
     RefusalReason::Taken,
     RefusalReason::UnsupportedFormat,
     RefusalReason::BadRequest,
@@ -51,6 +53,7 @@ struct For {
 pub struct Metrics {
     bytes: Family<Of, Counter>,
     sessions: Family<Of, Counter>,
+    handovers: Family<Of, Counter>,
     refusals: Family<For, Counter>,
     known: Arc<Mutex<BTreeSet<Of>>>,
 }
@@ -63,10 +66,12 @@ impl Metrics {
         for gone in known.difference(&inputs) {
             self.bytes.remove(gone);
             self.sessions.remove(gone);
+            self.handovers.remove(gone);
         }
         for new in inputs.difference(&known) {
             drop(self.bytes.get_or_create(new));
             drop(self.sessions.get_or_create(new));
+            drop(self.handovers.get_or_create(new));
         }
         *known = inputs;
     }
@@ -80,6 +85,13 @@ impl Metrics {
             sessions.inc();
         }
         self.bytes.get(&of).map(|bytes| bytes.clone()).unwrap_or_default()
+    }
+
+    /// The presenter of a show has replaced the one before.
+    pub fn handed_over(&self, input: &Input) {
+        if let Some(handovers) = self.handovers.get(&Of::from(input)) {
+            handovers.inc();
+        }
     }
 
     /// Somebody was not let in.
@@ -97,6 +109,11 @@ impl Metrics {
             "ingest_sessions",
             "Connections of sources that sent audio",
             self.sessions.clone(),
+        );
+        all.register(
+            "ingest_handovers",
+            "Sources that were replaced by the presenter of the next show",
+            self.handovers.clone(),
         );
         // A first refusal is an increase only where there was a 0 before.
         for reason in EVERY_REASON.map(RefusalReason::as_str) {
@@ -171,6 +188,7 @@ impl fmt::Debug for Look {
 impl Collector for Look {
     fn encode(&self, mut to: DescriptorEncoder) -> Result<(), fmt::Error> {
         self.sources(&mut to)?;
+        self.clock(&mut to)?;
         self.tapes(&mut to)?;
         self.readers(&mut to)
     }
@@ -197,6 +215,11 @@ impl Look {
         )?;
         for input in &config.inputs {
             put(&mut connected, &Of::from(input), &i64::from(at(input).is_some()))?;
+        }
+        let mut on_air = gauge(to, "ingest_source_live", "1 while a source is routed live")?;
+        for input in &config.inputs {
+            let is_live = at(input).is_some_and(|session| session.routing() == Routing::Live);
+            put(&mut on_air, &Of::from(input), &i64::from(is_live))?;
         }
         let mut bitrate = gauge(
             to,
@@ -243,6 +266,31 @@ impl Look {
             })
             .collect();
         marks.clone()
+    }
+
+    fn clock(&self, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+        let Reading { ahead, error } = self.tapes.clock().read();
+        // Absent as long as the API server has told nothing: a 0 would be a lie.
+        let error = error.map(|error| error.as_secs_f64());
+        let gauges = [
+            (
+                "ingest_clock_ahead_seconds",
+                "How far the time that counts is ahead of the node's clock",
+                Some(ahead.as_secs_f64()),
+            ),
+            (
+                "ingest_clock_error_seconds",
+                "The time that counts is no further than this from the API server's",
+                error,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            if let Some(value) = value {
+                let encoder = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(value).encode(encoder)?;
+            }
+        }
+        Ok(())
     }
 
     fn tapes(&self, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {

@@ -5,16 +5,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use agent::watch::{Files, Object, follow, read_mounted};
+use agent::date::Dates;
+use agent::watch::{Client, Files, Object, follow, read_mounted};
 use futures::{Stream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinError;
+use tokio::time::timeout;
 
+use crate::clock::follow::Follower;
 use crate::config::{INGEST_KEY, Ingest};
 use crate::desk::{self, Desk};
 use crate::door::Door;
@@ -23,7 +26,8 @@ use crate::tape::{self, Shelf};
 
 /// How often the mounted Secret is read as long as the API has told nothing.
 const REREAD: Duration = Duration::from_secs(1);
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// How long sources may wait for a process that does not know what time it is.
+const FIRST_TIME_WITHIN: Duration = Duration::from_secs(2);
 
 /// How the ingest is run.
 #[derive(Clone, Debug, clap::Args)]
@@ -121,8 +125,12 @@ impl Serve {
     /// Runs until it is asked to end, or something it cannot do without breaks.
     pub async fn run(self) -> Result<(), Error> {
         let mut asked_to_end = Ending::new().map_err(Error::Signals)?;
-        let (config, is_confirmed) = self.config().await?;
+        let client = self.client().await?;
+        let (config, is_confirmed) = self.config(client.clone())?;
         let tapes = self.open_tapes().await?;
+        if let Some(client) = client {
+            self.follow_time(client, &tapes).await;
+        }
         let mut keeper =
             tape::keep(&tapes, config.clone(), is_confirmed).map_err(|cause| self.tapes_failed(cause))?;
         let (sources, readers) = (bind(self.sources).await?, bind(self.readers).await?);
@@ -169,24 +177,35 @@ impl Serve {
         broken.map_or(Ok(()), Err)
     }
 
+    /// The way to the API; `None` outside a cluster, and for who follows nothing.
+    async fn client(&self) -> Result<Option<Client>, Error> {
+        if in_cluster() && self.secret.is_some() {
+            return Ok(Some(agent::watch::connect().await?));
+        }
+        tracing::warn!(
+            "no Kubernetes API: the mounted Secret is read again each second, the time is the node's"
+        );
+        Ok(None)
+    }
+
     /// What the Secret says, now and whenever it changes; and whether this is known not to be an old version of it.
-    async fn config(&self) -> Result<(watch::Receiver<Arc<Ingest>>, watch::Receiver<bool>), Error> {
+    fn config(
+        &self,
+        client: Option<Client>,
+    ) -> Result<(watch::Receiver<Arc<Ingest>>, watch::Receiver<bool>), Error> {
         let unreadable = |cause| Error::Unreadable {
             at: self.mounted.clone(),
             cause,
         };
         let first = parse(&read_mounted(&self.mounted).map_err(unreadable)?)?;
         let (sender, receiver) = watch::channel(Arc::new(first));
-        let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
         // Elsewhere nobody projects the directory: what stands there holds.
-        let (confirm, is_confirmed) = watch::channel(!in_cluster);
-        if let Some(secret) = self.secret.clone().filter(|_| in_cluster) {
-            let client = agent::watch::connect().await?;
+        let (confirm, is_confirmed) = watch::channel(!in_cluster());
+        let mounted = self.mounted.clone();
+        if let Some((client, secret)) = client.zip(self.secret.clone()) {
             let versions = follow(client, &self.namespace, Object::Secret(secret));
-            tokio::spawn(take_versions(versions, sender, confirm, self.mounted.clone()));
+            tokio::spawn(take_versions(versions, sender, confirm, mounted));
         } else {
-            tracing::warn!("no Kubernetes API: the mounted Secret is read again each second");
-            let mounted = self.mounted.clone();
             tokio::spawn(async move { reread(&sender, &mounted).await });
         }
         Ok((receiver, is_confirmed))
@@ -194,14 +213,24 @@ impl Serve {
 
     async fn open_tapes(&self) -> Result<Arc<Shelf>, Error> {
         let dir = self.tapes.clone();
-        // Without one, every session of before is looked at as if the node had crashed: that only costs time.
-        let boot_id = std::fs::read_to_string(BOOT_ID).map_or_else(
-            |_| format!("{:x}", rand::random::<u128>()),
-            |id| id.trim().to_owned(),
-        );
-        tokio::task::spawn_blocking(move || Shelf::open(&dir, &boot_id))
+        tokio::task::spawn_blocking(move || Shelf::open(&dir, boot_id()))
             .await?
             .map_err(|cause| self.tapes_failed(cause))
+    }
+
+    /// From now on the API server's time counts. What was known of it is enough to begin with; a first answer is waited for,
+    /// but not long: sources do.
+    async fn follow_time(&self, client: Client, tapes: &Arc<Shelf>) {
+        let (clock, dates) = (tapes.clock().clone(), Dates::of(client));
+        let mut follower = Follower::of(clock, dates, self.tapes.clone(), boot_id().to_owned());
+        let mut wait = Duration::ZERO;
+        if follower.is_new()
+            && let Ok(next) = timeout(FIRST_TIME_WITHIN, follower.ask(true)).await
+        {
+            wait = next;
+        }
+        let tapes = Arc::clone(tapes);
+        tokio::spawn(follower.follow(wait, move || !tapes.was_used()));
     }
 
     fn tapes_failed(&self, cause: io::Error) -> Error {
@@ -210,6 +239,21 @@ impl Serve {
             cause,
         }
     }
+}
+
+fn in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// Without one, every session of before is looked at as if the node had crashed: that only costs time.
+fn boot_id() -> &'static str {
+    static BOOT_ID: LazyLock<String> = LazyLock::new(|| {
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(
+            |_| format!("{:x}", rand::random::<u128>()),
+            |id| id.trim().to_owned(),
+        )
+    });
+    &BOOT_ID
 }
 
 /// Sources have a thread of their own: it waits for each write, while the disk works, and no reader and no probe waits

@@ -50,6 +50,8 @@ pub fn input(name: &str, users: impl IntoIterator<Item = String>) -> Input {
         user,
         sha256: digest(PASSWORD),
         routing: Routing::Live,
+        show: None,
+        turns: Vec::new(),
     };
     let users = std::iter::once("source".to_owned()).chain(users);
     Input {

@@ -66,6 +66,8 @@ impl Station {
             user: "source".to_owned(),
             sha256: HUSH.to_owned(),
             routing: Routing::Live,
+            show: None,
+            turns: Vec::new(),
         };
         let input = Input {
             mount: "mics".to_owned(),

@@ -46,6 +46,11 @@ pub(super) fn recording(reader: &Reader) -> Option<&str> {
     reader.name.strip_prefix("recording/")
 }
 
+/// Who lets people set marks in what is recorded.
+pub(super) fn may_mark(reader: &Reader) -> bool {
+    reader.name == "operator"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +96,7 @@ mod tests {
         assert!(may_read(&readers[0], "other") && may_read(&readers[1], "main"));
         assert!(!may_read(&readers[1], "other"));
         assert_eq!(recording(&readers[1]), None);
+        assert!(may_mark(&readers[0]) && !may_mark(&readers[1]));
         assert_eq!(
             recording(&named("recording/main-20261121t140000z", "three", None)),
             Some("main-20261121t140000z")

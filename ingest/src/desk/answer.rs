@@ -42,6 +42,13 @@ impl Refused {
         )
     }
 
+    pub fn no_mark() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "Marks are set with the token of the reader `operator` only.",
+        )
+    }
+
     pub fn not_found(sentence: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, sentence)
     }

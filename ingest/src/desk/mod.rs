@@ -8,6 +8,7 @@ mod connections;
 mod follow;
 mod lag;
 mod list;
+mod mark;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,6 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, header};
-use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -88,6 +88,7 @@ impl Desk {
             .route("/v1/sessions/{id}/tape", get(tape))
             .route("/v1/sessions/{id}/index", get(index))
             .route("/v1/sessions/{id}/ack", post(ack))
+            .route("/v1/mounts/{mount}/marks", post(mark::mark))
             .fallback(|| async { Refused::not_found("There is nothing at this path.") })
             .method_not_allowed_fallback(|| async { Refused::method() })
             .with_state(self)
@@ -140,7 +141,7 @@ async fn sessions(
     let mut sessions = desk.shelf.sessions();
     sessions.retain(|session| access::may_read(&reader, &session.about().mount));
     if !all {
-        sessions = list::recent(sessions, Timestamp::now());
+        sessions = list::recent(sessions, desk.shelf.clock().now());
     }
     let sessions = sessions.iter().map(|session| session.describe()).collect();
     let refusals = if reader.mounts.is_none() {

@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::net::SocketAddr;
@@ -90,6 +91,8 @@ impl Open {
             user: "source".to_owned(),
             sha256: String::new(),
             routing: Routing::Live,
+            show: None,
+            turns: Vec::new(),
         };
         self.shelf.begin(&input, &credential, container)
     }
@@ -187,6 +190,11 @@ const REFUSED: &str = "
     POST main T/ack 403
     POST operator T/ack 403
     POST recording/show-1 T/ack 400
+    POST nobody /v1/mounts/main/marks 401
+    POST main /v1/mounts/main/marks 403
+    POST recording/show-1 /v1/mounts/main/marks 403
+    POST operator /v1/mounts/main/marks 400
+    GET operator /v1/mounts/main/marks 405
     HEAD main T/tape?from=1&follow=true 200
     GET main T/tape?from=N 200
 ";
@@ -422,6 +430,42 @@ async fn a_recording_acks_for_itself_and_reads_its_mount() {
     assert_eq!(ack(&mine, "show-1").await, 204);
     let after = open.sessions("main", Some(&before.version)).await;
     assert_eq!(after.sessions[0].acked_by, ["show-1"]);
+}
+
+#[tokio::test]
+async fn a_mark_is_set_in_what_is_on_the_air() {
+    let open = open().await;
+    let mark = async |mount: &str, text: &str| {
+        let body = serde_json::to_string(&serde_json::json!({ "text": text })).unwrap();
+        let path = format!("/v1/mounts/{mount}/marks");
+        let answer = open.ask("POST", "operator", &path, &body).await;
+        (answer.status().as_u16(), all(answer).await)
+    };
+    assert_eq!(mark("main", "too early").await.0, 404);
+    let mut writer = open.begin(Container::Mp3);
+    let mut rehearses = open.begin(Container::Mp3);
+    let _other = open.begin_at("other", Container::Mp3);
+    rehearses.route(Routing::Rehearsal);
+    writer.append(MP3);
+    let (status, told) = mark("main", " News\r\n\u{202e}at ten ").await;
+    assert_eq!(status, 200);
+    let told: crate::api::Marked = serde_json::from_slice(&told).unwrap();
+    let id = writer.session().id();
+    assert_eq!(told.sessions, [id]);
+    let index = all(open.get(&format!("/v1/sessions/{id}/index")).await).await;
+    let marks: Vec<_> = String::from_utf8_lossy(&index)
+        .lines()
+        .filter_map(|line| match serde_json::from_str(line).unwrap() {
+            crate::api::Line::Mark { at, text, .. } => Some((at, text)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(marks, [(MP3.len() as u64, "News at ten".to_owned())]);
+    for nothing in ["", " \n"] {
+        assert_eq!(mark("main", nothing).await.0, 400);
+    }
+    writer.end("left");
+    assert_eq!(mark("main", "too late").await.0, 404);
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -173,9 +172,10 @@ impl Door {
             Ok(update) => update,
             Err(refused) => return (head.path.clone(), Err(refused)),
         };
-        let taken = self
-            .admit(&update.path, head)
-            .and_then(|_| self.seats.title(&update.path, update.title));
+        let taken = self.admit(&update.path, head).and_then(|(_, credentials)| {
+            let now = self.shelf.clock().now();
+            self.seats.title(&update.path, &credentials, update.title, now)
+        });
         let answer = taken.map(|()| {
             // Word for word what Icecast says: some encoders look for the 1.
             let body = "<?xml version=\"1.0\"?>\n<iceresponse><message>Metadata update successful</message>\
@@ -190,10 +190,10 @@ impl Door {
         (update.path, answer)
     }
 
-    pub(super) fn admit(&self, path: &str, head: &Head) -> Result<(Input, Credential), Refused> {
+    pub(super) fn admit(&self, path: &str, head: &Head) -> Result<(Input, Vec<Credential>), Refused> {
         let config = self.config.borrow().clone();
         match login::admit(&config, path, head.login.as_ref()) {
-            Ok((input, credential)) => Ok((input.clone(), credential.clone())),
+            Ok((input, credentials)) => Ok((input.clone(), credentials.into_iter().cloned().collect())),
             // libshout (and so Mixxx, ezstream, ices) always asks once without a password.
             Err(refused)
                 if head.login.is_none()
@@ -217,7 +217,7 @@ impl Door {
         let input = config.inputs.iter().find(|input| input.path == path);
         self.shelf.refused(Refusal {
             number: 0,
-            at: Timestamp::now(),
+            at: self.shelf.clock().now(),
             path: path.to_owned(),
             mount: input.map(|input| input.mount.clone()),
             input: input.map(|input| input.name.clone()),

@@ -7,12 +7,13 @@ use super::head::Login;
 use super::refusal::Refused;
 use crate::config::{Credential, Ingest, Input};
 
-/// The input of a path, and the credential that opens it.
+/// The input of a path, and the credentials that open it: one at least, all of one user and one password. Whether it is
+/// the time for them is not asked here: who has a wrong password learns nothing about it.
 pub fn admit<'a>(
     config: &'a Ingest,
     path: &str,
     login: Option<&Login>,
-) -> Result<(&'a Input, &'a Credential), Refused> {
+) -> Result<(&'a Input, Vec<&'a Credential>), Refused> {
     let input = config
         .inputs
         .iter()
@@ -21,13 +22,15 @@ pub fn admit<'a>(
     let Some(login) = login else {
         return Err(Refused::no_login(path));
     };
-    credential(&input.credentials, login)
-        .map(|credential| (input, credential))
-        .ok_or_else(|| Refused::wrong_login(path))
+    let credentials = matching(&input.credentials, login);
+    if credentials.is_empty() {
+        return Err(Refused::wrong_login(path));
+    }
+    Ok((input, credentials))
 }
 
 /// Compares with each of them, to the end, so that time tells neither which one nor how much of it was right.
-fn credential<'a>(all: &'a [Credential], login: &Login) -> Option<&'a Credential> {
+fn matching<'a>(all: &'a [Credential], login: &Login) -> Vec<&'a Credential> {
     let user = Sha256::digest(&login.user);
     let password = hexadecimal(&Sha256::digest(&login.password));
     let matches: Vec<Choice> = all
@@ -38,8 +41,8 @@ fn credential<'a>(all: &'a [Credential], login: &Login) -> Option<&'a Credential
             same_user & wanted.as_bytes().ct_eq(password.as_bytes())
         })
         .collect();
-    let first = matches.iter().position(|&same| bool::from(same))?;
-    all.get(first)
+    let same = std::iter::zip(all, matches).filter(|&(_, same)| bool::from(same));
+    same.map(|(credential, _)| credential).collect()
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -62,6 +65,8 @@ mod tests {
             user: user.to_owned(),
             sha256: hexadecimal(&Sha256::digest(password)),
             routing,
+            show: None,
+            turns: Vec::new(),
         }
     }
 
@@ -80,6 +85,8 @@ mod tests {
             user: "source".to_owned(),
             sha256: "not hexadecimal".to_owned(),
             routing: Routing::Live,
+            show: None,
+            turns: Vec::new(),
         };
         Ingest {
             inputs: vec![
@@ -102,9 +109,10 @@ mod tests {
             user: user.as_bytes().to_vec(),
             password: password.as_bytes().to_vec(),
         };
-        admit(&config(), path, Some(&login)).map(|(input, credential)| {
+        admit(&config(), path, Some(&login)).map(|(input, credentials)| {
             assert_eq!(input.path, path);
-            credential.routing
+            assert_eq!(credentials.len(), 1);
+            credentials[0].routing
         })
     }
 
@@ -139,5 +147,22 @@ mod tests {
         );
         let refused = admit(&config(), "/live/studio", None).unwrap_err();
         assert_eq!(refused.message, "/live/studio needs a user and a password");
+    }
+
+    #[test]
+    fn one_password_may_open_several_shows() {
+        let show = |name: &str, password: &str| Credential {
+            show: Some(name.to_owned()),
+            ..credential_of("anna", password, Routing::Live)
+        };
+        let mut config = config();
+        config.inputs[1].credentials = vec![show("a", "one"), show("b", "two"), show("c", "one")];
+        let login = Login {
+            user: b"anna".to_vec(),
+            password: b"one".to_vec(),
+        };
+        let (_, credentials) = admit(&config, "/live/mobile", Some(&login)).unwrap();
+        let shows: Vec<_> = credentials.iter().filter_map(|it| it.show.as_deref()).collect();
+        assert_eq!(shows, ["a", "c"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Where sources come in: HTTP read by hand, because a stream has a body without a length and without an end, which
 //! no HTTP library takes.
 //!
-//! `head`, `body`, `login`, `metadata`, `refusal`, `seats` and `strangers` decide and do no IO.
+//! `head`, `body`, `login`, `metadata`, `refusal`, `seats`, `strangers` and `turns` decide and do no IO.
 
 pub mod body;
 mod caller;
@@ -13,5 +13,6 @@ pub mod refusal;
 pub mod seats;
 mod source;
 pub mod strangers;
+pub mod turns;
 
 pub use listen::Door;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::turns::Closed;
 use super::{body, head};
 use crate::api::RefusalReason;
 
@@ -58,14 +59,42 @@ impl Refused {
         Self::new(RefusalReason::Unauthorized, 401, message)
     }
 
-    /// Somebody is there. Begins as Icecast's own answer does: source clients look for these words.
+    /// The login is right, and the time is not.
     #[must_use]
-    pub fn taken(path: &str, user: &str, since: Timestamp) -> Self {
+    pub fn outside(closed: &Closed, now: Timestamp) -> Self {
+        let called = |show: &Option<String>| show.as_deref().map_or_else(|| "Your show".to_owned(), quoted);
+        let message = match closed {
+            Closed::Next {
+                show,
+                start,
+                end,
+                opens,
+            } => format!(
+                "{} is from {} to {} UTC, you can connect from {} UTC",
+                called(show),
+                instant(*start, now),
+                // A slot is shorter than a day.
+                of_day(*end),
+                instant(*opens, now)
+            ),
+            Closed::Past { show, end } => {
+                let (show, end) = (called(show), instant(*end, now));
+                format!("{show} was until {end} UTC, and no later time of it is known")
+            }
+            Closed::Never { show } => format!("{} has no slot in the next 7 days", called(show)),
+        };
+        Self::new(RefusalReason::OutsideWindow, 403, message)
+    }
+
+    /// Somebody is there. Begins as Icecast's own answer does: source clients look for these words. `free`: when that
+    /// will be over for whoever is told.
+    #[must_use]
+    pub fn taken(path: &str, user: &str, since: Timestamp, free: Option<Timestamp>) -> Self {
+        let (user, path, begun) = (quoted(user), quoted(path), since.strftime("%F %T"));
+        let free = free.map(|free| format!("; it is free for you from {} UTC", instant(free, since)));
         let message = format!(
-            "Mountpoint in use: {} has sent to {} since {} UTC",
-            quoted(user),
-            quoted(path),
-            since.strftime("%F %T")
+            "Mountpoint in use: {user} has sent to {path} since {begun} UTC{}",
+            free.unwrap_or_default()
         );
         Self::new(RefusalReason::Taken, 403, message)
     }
@@ -148,6 +177,21 @@ impl Refused {
     }
 }
 
+/// A time of day, with the date if that is not the one of `known`.
+fn instant(at: Timestamp, known: Timestamp) -> String {
+    let date = at.strftime("%F").to_string();
+    if date == known.strftime("%F").to_string() {
+        of_day(at)
+    } else {
+        format!("{date} {}", of_day(at))
+    }
+}
+
+fn of_day(at: Timestamp) -> String {
+    let seconds = at.as_second() % 60 != 0;
+    at.strftime(if seconds { "%T" } else { "%R" }).to_string()
+}
+
 fn sentence(clause: &str) -> String {
     let mut rest = clause.chars();
     rest.next()
@@ -187,11 +231,85 @@ mod tests {
 
     #[test]
     fn a_taken_input_is_said_as_icecast_says_it() {
-        let since = "2026-11-21T20:15:03.9Z".parse().unwrap();
-        let refused = Refused::taken("/live/studio", "anna", since);
+        let since = at("2026-11-21T20:15:03.9Z");
+        let refused = Refused::taken("/live/studio", "anna", since, None);
         assert_eq!(
             refused.answer(false).lines().next().unwrap(),
             "HTTP/1.0 403 Mountpoint in use: anna has sent to /live/studio since 2026-11-21 20:15:03 UTC"
+        );
+        let refused = Refused::taken("/live/studio", "anna", since, Some(at("2026-11-21T22:00:00Z")));
+        assert!(
+            refused
+                .message
+                .ends_with(" 20:15:03 UTC; it is free for you from 22:00 UTC"),
+            "{refused:?}"
+        );
+    }
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn outside(closed: &Closed) -> Refused {
+        Refused::outside(closed, at("2026-11-21T12:00:00Z"))
+    }
+
+    fn next(start: &str, end: &str, opens: &str) -> Closed {
+        Closed::Next {
+            show: Some("Night Shift".to_owned()),
+            start: at(start),
+            end: at(end),
+            opens: at(opens),
+        }
+    }
+
+    #[test]
+    fn who_comes_at_the_wrong_time_is_told_the_right_one() {
+        let show = Some("Night Shift".to_owned());
+        let (today, tomorrow) = ("2026-11-21T20:00:00Z", "2026-11-22T00:00:00Z");
+        let table = [
+            (
+                next(today, "2026-11-21T22:00:00Z", "2026-11-21T19:45:00Z"),
+                "is from 20:00 to 22:00 UTC, you can connect from 19:45 UTC",
+            ),
+            (
+                next(tomorrow, "2026-11-22T02:00:30Z", "2026-11-21T23:45:00Z"),
+                "is from 2026-11-22 00:00 to 02:00:30 UTC, you can connect from 23:45 UTC",
+            ),
+            (
+                next(
+                    "2026-11-23T23:00:00Z",
+                    "2026-11-24T01:00:00Z",
+                    "2026-11-23T22:59:30Z",
+                ),
+                "is from 2026-11-23 23:00 to 01:00 UTC, you can connect from 2026-11-23 22:59:30 UTC",
+            ),
+            (
+                Closed::Past {
+                    show: show.clone(),
+                    end: at("2026-11-21T10:00:00Z"),
+                },
+                "was until 10:00 UTC, and no later time of it is known",
+            ),
+            (Closed::Never { show }, "has no slot in the next 7 days"),
+        ];
+        for (closed, expected) in table {
+            let refused = outside(&closed);
+            assert_eq!(refused.message, format!("Night Shift {expected}"));
+            let (reason, status) = (refused.reason, refused.status);
+            assert_eq!((reason, status), (RefusalReason::OutsideWindow, 403));
+        }
+    }
+
+    #[test]
+    fn a_shows_name_is_from_outside() {
+        let show = Some("A\r\nB".to_owned() + &"c".repeat(500));
+        let answer = outside(&Closed::Never { show }).answer(true);
+        assert!(answer.starts_with("HTTP/1.1 403 A??Bccc"), "{answer}");
+        assert!(answer.len() < 600, "{answer}");
+        let answer = outside(&Closed::Never { show: None }).answer(true);
+        assert!(
+            answer.starts_with("HTTP/1.1 403 Your show has no slot"),
+            "{answer}"
         );
     }
 }

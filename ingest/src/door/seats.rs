@@ -1,4 +1,4 @@
-//! Who sends to which input now, and what is asked of them while they do. No IO.
+//! Who sends to which input now, who comes after, and what is asked of them while they do. No IO.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,12 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::refusal::Refused;
+use super::turns::{Pass, Stay};
 use crate::api::Container;
 use crate::config::{Credential, Ingest, Input, Routing};
+
+const HANDED_OVER: &str = "the next show has begun";
+const HARD_END: &str = "its show is over";
 
 /// The inputs that are taken, by path. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -16,100 +20,138 @@ pub struct Seats(Arc<Mutex<Taken>>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    by_path: HashMap<String, Entry>,
+    by_path: HashMap<String, Place>,
     closed: bool,
+    entries: u64,
+}
+
+/// An input that is taken. Until the presenter of the next show has sent audio, the one before is heard.
+#[derive(Debug)]
+struct Place {
+    sits: Entry,
+    comes: Option<Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    number: u64,
     input: Input,
-    credential: Credential,
+    /// All that one user and one password are.
+    credentials: Vec<Credential>,
+    stay: Stay,
     since: Timestamp,
     container: Option<Container>,
-    wishes: watch::Sender<Wishes>,
+    title: Option<String>,
+    leave: Option<&'static str>,
+    called: watch::Sender<()>,
 }
 
-/// What is asked of a connected source; the newest counts.
+/// What is asked of a connected source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wishes {
-    /// What it says it plays, until that is passed on.
+pub struct Asked {
+    /// What it says it plays, told once.
     pub title: Option<String>,
     /// Where it is to be heard.
     pub routing: Routing,
     /// It has to go, and why.
     pub leave: Option<&'static str>,
+    /// When it should ask again, if nobody calls it before.
+    pub again: Option<Timestamp>,
 }
 
-/// An input that is taken as long as this lives.
+/// An input that is taken, or will be, as long as this lives.
 #[derive(Debug)]
 pub struct Seat {
     seats: Seats,
     path: String,
-    /// What is asked of its source.
-    pub wishes: watch::Receiver<Wishes>,
+    number: u64,
+    /// There is something to ask.
+    pub calls: watch::Receiver<()>,
 }
 
 impl Seats {
-    /// Takes an input for one source.
-    pub fn take(&self, input: &Input, credential: &Credential, now: Timestamp) -> Result<Seat, Refused> {
+    /// Takes an input for one source, with all credentials its login fits. If its turn has come and another is still
+    /// there, it is the next.
+    pub fn take(&self, input: &Input, credentials: Vec<Credential>, now: Timestamp) -> Result<Seat, Refused> {
         let mut taken = self.lock();
         if taken.closed {
             return Err(Refused::too_many().quietly());
         }
-        if let Some(first) = taken.by_path.get(&input.path) {
-            return Err(Refused::taken(&input.path, &first.credential.user, first.since));
-        }
-        let (sender, wishes) = watch::channel(Wishes {
-            title: None,
-            routing: credential.routing,
-            leave: None,
-        });
+        let stay =
+            Stay::begin(Pass::of(&credentials), now).map_err(|closed| Refused::outside(&closed, now))?;
+        taken.entries += 1;
+        let number = taken.entries;
+        let (called, calls) = watch::channel(());
         let entry = Entry {
+            number,
             input: input.clone(),
-            credential: credential.clone(),
+            credentials,
+            stay,
             since: now,
             container: None,
-            wishes: sender,
+            title: None,
+            leave: None,
+            called,
         };
-        taken.by_path.insert(input.path.clone(), entry);
+        match taken.by_path.get_mut(&input.path) {
+            None => {
+                let place = Place {
+                    sits: entry,
+                    comes: None,
+                };
+                taken.by_path.insert(input.path.clone(), place);
+            }
+            Some(place) => place.queue(entry, now)?,
+        }
         Ok(Seat {
             seats: self.clone(),
             path: input.path.clone(),
-            wishes,
+            number,
+            calls,
         })
     }
 
-    /// Passes a title on to the source's session.
-    pub fn title(&self, path: &str, title: String) -> Result<(), Refused> {
-        let taken = self.lock();
-        let Some(entry) = taken.by_path.get(path) else {
+    /// Passes a title on to the source's session. Who told it is who sends there, or might now.
+    pub fn title(
+        &self,
+        path: &str,
+        credentials: &[Credential],
+        title: String,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let mut taken = self.lock();
+        let Some(place) = taken.by_path.get_mut(path) else {
             let refused = Refused::bad(404, "No source is connected that this title could be of");
             return Err(refused.quietly());
+        };
+        let own = place.entries().find(|entry| entry.is_of(credentials));
+        let pass = Pass::of(credentials);
+        let entry = match own {
+            Some(own) => own,
+            None if pass.is_open(now) => &mut place.sits,
+            None => return Err(Refused::outside(&pass.closed(now), now).quietly()),
         };
         if entry.container.is_some_and(has_titles_inside) {
             let refused = Refused::bad(400, "Titles of Ogg and WebM streams travel inside the stream");
             return Err(refused.quietly());
         }
-        entry.wishes.send_modify(|wishes| wishes.title = Some(title));
+        entry.title = Some(title);
+        entry.call();
         Ok(())
     }
 
     /// Applies a changed configuration: sources whose input is gone leave; a changed password ends nobody.
     pub fn follow(&self, config: &Ingest) {
-        for entry in self.lock().by_path.values_mut() {
-            let input = config.inputs.iter().find(|input| entry.is_at(input));
-            if let Some(input) = input {
-                entry.moves_to(input);
+        let mut taken = self.lock();
+        for entry in taken.by_path.values_mut().flat_map(Place::entries) {
+            let before = (entry.stay.clone(), entry.leave);
+            match config.inputs.iter().find(|input| entry.is_at(input)) {
+                Some(input) => entry.moves_to(input),
+                None => entry.leave = entry.leave.or(Some("its input was removed")),
             }
-            let routing = entry.credential.routing;
-            entry.wishes.send_if_modified(|wishes| match input {
-                None => {
-                    let first = wishes.leave.is_none();
-                    wishes.leave = wishes.leave.or(Some("its input was removed"));
-                    first
-                }
-                Some(_) => std::mem::replace(&mut wishes.routing, routing) != routing,
-            });
+            if before != (entry.stay.clone(), entry.leave) {
+                entry.call();
+            }
         }
     }
 
@@ -117,13 +159,45 @@ impl Seats {
     pub fn close(&self, why: &'static str) {
         let mut taken = self.lock();
         taken.closed = true;
-        for entry in taken.by_path.values() {
-            entry.wishes.send_modify(|wishes| wishes.leave = Some(why));
+        for entry in taken.by_path.values_mut().flat_map(Place::entries) {
+            entry.leave = Some(why);
+            entry.call();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn entry(&mut self, seat: &Seat) -> Option<&mut Entry> {
+        let mut entries = self.by_path.get_mut(&seat.path)?.entries();
+        entries.find(|entry| entry.number == seat.number)
+    }
+}
+
+impl Place {
+    fn entries(&mut self) -> impl Iterator<Item = &mut Entry> {
+        std::iter::once(&mut self.sits).chain(&mut self.comes)
+    }
+
+    fn queue(&mut self, entry: Entry, now: Timestamp) -> Result<(), Refused> {
+        if let Some(first) = &self.comes {
+            return Err(first.refuses(&entry));
+        }
+        self.yields_to(&entry, now)?;
+        self.comes = Some(entry);
+        Ok(())
+    }
+
+    fn yields_to(&mut self, entry: &Entry, now: Timestamp) -> Result<(), Refused> {
+        self.sits.stay.go_on(now);
+        if self.sits.leave.is_some() || self.sits.stay.yields_to(&entry.stay, now) {
+            Ok(())
+        } else {
+            Err(self.sits.refuses(entry))
+        }
     }
 }
 
@@ -133,29 +207,58 @@ impl Entry {
         here == (&input.path, &input.mount, &input.name)
     }
 
-    fn forget_title(&self) {
-        self.wishes.send_if_modified(|wishes| {
-            wishes.title = None;
-            false
-        });
+    fn is_of(&self, credentials: &[Credential]) -> bool {
+        self.credentials
+            .iter()
+            .any(|own| credentials.iter().any(|other| is_same(own, other)))
     }
 
-    /// Finds its credential again in the changed input: the same, or the same user's with another password. A user
+    fn refuses(&self, other: &Self) -> Refused {
+        let user = self.credentials.first().map_or("", |own| own.user.as_str());
+        let free = self.stay.free_for(&other.stay);
+        Refused::taken(&self.input.path, user, self.since, free)
+    }
+
+    fn has_to_go(&mut self, now: Timestamp) -> Option<&'static str> {
+        self.stay.go_on(now);
+        if self.stay.must_leave(now) {
+            self.leave.get_or_insert(HARD_END);
+        }
+        self.leave
+    }
+
+    fn call(&self) {
+        self.called.send_replace(());
+    }
+
+    /// Finds its credentials again in the changed input: the same, or the same user's with another password. A user
     /// who has, or had, several of them could end up on air with the wrong one, and stays where they are.
     fn moves_to(&mut self, input: &Input) {
-        let user = self.credential.user.as_str();
-        let same = |other: &&Credential| (user, &self.credential.sha256) == (&other.user, &other.sha256);
-        let rotated = || only(&self.input, user).and_then(|_| only(input, user));
-        if let Some(now) = input.credentials.iter().find(same).or_else(rotated) {
-            self.credential = now.clone();
+        let same = |other: &&Credential| self.is_of(std::slice::from_ref(other));
+        let mut now: Vec<Credential> = input.credentials.iter().filter(same).cloned().collect();
+        if now.is_empty() {
+            let rotated = self.credentials.iter().filter_map(|own| {
+                only(&self.input, own)?;
+                only(input, own)
+            });
+            now = rotated.cloned().collect();
+        }
+        self.stay.changes_to(Pass::of(&now));
+        if !now.is_empty() {
+            self.credentials = now;
         }
         self.input = input.clone();
     }
 }
 
-/// The credential of a user who has exactly one.
-fn only<'a>(input: &'a Input, user: &str) -> Option<&'a Credential> {
-    let mut of_user = input.credentials.iter().filter(|other| other.user == user);
+fn is_same(one: &Credential, other: &Credential) -> bool {
+    (&one.user, &one.sha256) == (&other.user, &other.sha256)
+}
+
+/// The credential of a user for a Show, or for none, if there is exactly one.
+fn only<'a>(input: &'a Input, own: &Credential) -> Option<&'a Credential> {
+    let of_user = |other: &&Credential| (&other.user, &other.show) == (&own.user, &own.show);
+    let mut of_user = input.credentials.iter().filter(of_user);
     of_user.next().filter(|_| of_user.next().is_none())
 }
 
@@ -163,210 +266,106 @@ fn has_titles_inside(container: Container) -> bool {
     matches!(container, Container::Ogg | Container::Webm)
 }
 
+/// How far somebody is who replaces another.
+enum Step {
+    Sits,
+    /// The other was asked to go.
+    Waits,
+}
+
 impl Seat {
     /// Its source has told what it sends. A title told before that is no longer of use if there are titles in it.
     pub fn sends(&self, container: Container) {
-        if let Some(entry) = self.seats.lock().by_path.get_mut(&self.path) {
+        if let Some(entry) = self.seats.lock().entry(self) {
             entry.container = Some(container);
             if has_titles_inside(container) {
-                entry.forget_title();
+                entry.title = None;
             }
         }
     }
 
-    /// What is asked of its source now. A title is there once: told again at the next wish, it would overwrite a newer
-    /// one.
-    pub fn asked(&mut self) -> Wishes {
-        // Under the lock, so that no title comes between the two.
-        let taken = self.seats.lock();
-        let wishes = self.wishes.borrow_and_update().clone();
-        if let Some(entry) = taken.by_path.get(&self.path) {
-            entry.forget_title();
+    /// Sends away who sat there, and comes back when he is gone; true if there was anybody.
+    pub async fn sit(&mut self, now: Timestamp) -> Result<bool, Refused> {
+        let mut replaces = false;
+        while let Step::Waits = self.step(now, replaces)? {
+            replaces = true;
+            // The other end is in the entry, which stays as long as this.
+            let _ = self.calls.changed().await;
         }
-        wishes
+        Ok(replaces)
+    }
+
+    fn step(&mut self, now: Timestamp, has_asked: bool) -> Result<Step, Refused> {
+        let mut taken = self.seats.lock();
+        self.calls.borrow_and_update();
+        let Some(place) = taken.by_path.get_mut(&self.path) else {
+            return Ok(Step::Sits);
+        };
+        let Some(own) = place.comes.take_if(|comes| comes.number == self.number) else {
+            return Ok(Step::Sits);
+        };
+        let outcome = match own.leave {
+            Some(why) => Err(Refused::sent_away(why)),
+            // What was right when it came may be wrong now.
+            None if !has_asked => place.yields_to(&own, now),
+            None => Ok(()),
+        };
+        place.comes = Some(own);
+        outcome?;
+        if !has_asked {
+            place.sits.leave.get_or_insert(HANDED_OVER);
+            place.sits.call();
+        }
+        Ok(Step::Waits)
+    }
+
+    /// What is asked of its source now. A title is there once: told again at the next call, it would overwrite a newer
+    /// one.
+    pub fn asked(&mut self, now: Timestamp) -> Asked {
+        // Under the lock, so that nothing is asked between the two.
+        let mut taken = self.seats.lock();
+        self.calls.borrow_and_update();
+        let Some(entry) = taken.entry(self) else {
+            return Asked {
+                title: None,
+                routing: Routing::Rehearsal,
+                leave: Some("its seat is gone"),
+                again: None,
+            };
+        };
+        Asked {
+            leave: entry.has_to_go(now),
+            title: entry.title.take(),
+            routing: entry.stay.routing(now),
+            again: entry.stay.next_change(now),
+        }
+    }
+
+    /// Why it has to go, if it has to; the rest it may still ask.
+    pub fn leave(&mut self, now: Timestamp) -> Option<&'static str> {
+        let mut taken = self.seats.lock();
+        self.calls.borrow_and_update();
+        taken.entry(self)?.has_to_go(now)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.seats.lock().by_path.remove(&self.path);
+        let mut taken = self.seats.lock();
+        let Some(place) = taken.by_path.get_mut(&self.path) else {
+            return;
+        };
+        if place.sits.number != self.number {
+            place.comes.take_if(|comes| comes.number == self.number);
+        } else if let Some(next) = place.comes.take() {
+            place.sits = next;
+            place.sits.call();
+        } else {
+            taken.by_path.remove(&self.path);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::RefusalReason;
-
-    fn credential(sha256: &str, routing: Routing) -> Credential {
-        Credential {
-            user: "anna".to_owned(),
-            sha256: sha256.to_owned(),
-            routing,
-        }
-    }
-
-    fn input(credentials: Vec<Credential>) -> Input {
-        Input {
-            mount: "live".to_owned(),
-            name: "studio".to_owned(),
-            path: "/live/studio".to_owned(),
-            priority: 0,
-            accepts: None,
-            credentials,
-        }
-    }
-
-    fn of(inputs: Vec<Input>) -> Ingest {
-        Ingest {
-            inputs,
-            ..Ingest::default()
-        }
-    }
-
-    #[test]
-    fn an_input_is_one_sources_until_it_leaves() {
-        let seats = Seats::default();
-        let (input, anna) = (input(Vec::new()), credential("aa", Routing::Live));
-        let seat = seats.take(&input, &anna, Timestamp::UNIX_EPOCH).unwrap();
-        let refused = seats.take(&input, &anna, Timestamp::now()).unwrap_err();
-        assert_eq!(refused.reason, RefusalReason::Taken);
-        assert!(
-            refused
-                .message
-                .contains("anna has sent to /live/studio since 1970-01-01 00:00:00")
-        );
-        drop(seat);
-        assert!(seats.take(&input, &anna, Timestamp::now()).is_ok());
-    }
-
-    #[test]
-    fn titles_reach_the_source_if_its_stream_has_none_inside() {
-        let seats = Seats::default();
-        let title = |text: &str| seats.title("/live/studio", text.to_owned());
-        assert_eq!(title("a").unwrap_err().status, 404);
-        let mut seat = seats
-            .take(
-                &input(Vec::new()),
-                &credential("aa", Routing::Live),
-                Timestamp::now(),
-            )
-            .unwrap();
-        title("before it is known").unwrap();
-        seat.sends(Container::Mp3);
-        title("b").unwrap();
-        assert_eq!(seat.wishes.borrow_and_update().title.as_deref(), Some("b"));
-        seat.sends(Container::Ogg);
-        let refused = title("c").unwrap_err();
-        assert_eq!((refused.status, refused.told), (400, false));
-        assert!(!seat.wishes.has_changed().unwrap());
-    }
-
-    #[test]
-    fn a_configuration_moves_sources_and_ends_those_without_an_input() {
-        let seats = Seats::default();
-        let anna = credential("aa", Routing::Live);
-        let before = input(vec![anna.clone()]);
-        let mut seat = seats.take(&before, &anna, Timestamp::now()).unwrap();
-        seats.follow(&of(vec![before.clone()]));
-        assert!(!seat.wishes.has_changed().unwrap());
-
-        seats.follow(&of(vec![input(vec![credential("aa", Routing::Rehearsal)])]));
-        assert_eq!(seat.wishes.borrow_and_update().routing, Routing::Rehearsal);
-
-        let other = Input {
-            mount: "other".to_owned(),
-            ..before
-        };
-        seats.follow(&of(vec![other]));
-        assert_eq!(
-            seat.wishes.borrow_and_update().leave,
-            Some("its input was removed")
-        );
-        seats.follow(&of(Vec::new()));
-        assert!(!seat.wishes.has_changed().unwrap());
-    }
-
-    #[test]
-    fn a_changed_password_ends_nobody_and_its_routing_counts() {
-        let seats = Seats::default();
-        let anna = credential("aa", Routing::Live);
-        let mut seat = seats
-            .take(&input(vec![anna.clone()]), &anna, Timestamp::now())
-            .unwrap();
-        let ben = Credential {
-            user: "ben".to_owned(),
-            ..credential("cc", Routing::Rehearsal)
-        };
-        seats.follow(&of(vec![input(vec![
-            ben.clone(),
-            credential("bb", Routing::Live),
-        ])]));
-        assert!(!seat.wishes.has_changed().unwrap());
-        seats.follow(&of(vec![input(vec![ben, credential("dd", Routing::Rehearsal)])]));
-        assert_eq!(seat.asked().routing, Routing::Rehearsal);
-        assert_eq!(seat.asked().leave, None);
-    }
-
-    #[test]
-    fn a_rehearsal_does_not_go_on_air_because_its_password_is_gone() {
-        let seats = Seats::default();
-        let (live, test) = (
-            credential("aa", Routing::Live),
-            credential("bb", Routing::Rehearsal),
-        );
-        let both = input(vec![live.clone(), test.clone()]);
-        let seat = seats.take(&both, &test, Timestamp::now()).unwrap();
-        seats.follow(&of(vec![input(vec![
-            live.clone(),
-            credential("cc", Routing::Live),
-        ])]));
-        seats.follow(&of(vec![input(vec![live])]));
-        assert!(!seat.wishes.has_changed().unwrap());
-        assert_eq!(seat.wishes.borrow().routing, Routing::Rehearsal);
-    }
-
-    #[test]
-    fn a_title_is_passed_on_once() {
-        let seats = Seats::default();
-        let anna = credential("aa", Routing::Live);
-        let before = input(vec![anna.clone()]);
-        let mut seat = seats.take(&before, &anna, Timestamp::now()).unwrap();
-        seats.title("/live/studio", "a".to_owned()).unwrap();
-        seat.sends(Container::Mp3);
-        assert_eq!(seat.asked().title.as_deref(), Some("a"));
-        assert!(!seat.wishes.has_changed().unwrap());
-        seats.follow(&of(vec![input(vec![credential("aa", Routing::Rehearsal)])]));
-        let moved = seat.asked();
-        assert_eq!((moved.title, moved.routing), (None, Routing::Rehearsal));
-    }
-
-    #[test]
-    fn a_title_told_too_early_is_not_that_of_a_stream_with_titles_inside() {
-        for container in [Container::Ogg, Container::Webm] {
-            let seats = Seats::default();
-            let anna = credential("aa", Routing::Live);
-            let mut seat = seats.take(&input(Vec::new()), &anna, Timestamp::now()).unwrap();
-            seats.title("/live/studio", "a".to_owned()).unwrap();
-            seat.sends(container);
-            assert_eq!(seat.asked().title, None);
-        }
-    }
-
-    #[test]
-    fn after_closing_nobody_sits_down() {
-        let seats = Seats::default();
-        let anna = credential("aa", Routing::Live);
-        let seat = seats.take(&input(Vec::new()), &anna, Timestamp::now()).unwrap();
-        seats.close("ingest was stopped");
-        assert_eq!(seat.wishes.borrow().leave, Some("ingest was stopped"));
-        let other = Input {
-            path: "/b".to_owned(),
-            ..input(Vec::new())
-        };
-        assert_eq!(
-            seats.take(&other, &anna, Timestamp::now()).unwrap_err().status,
-            503
-        );
-    }
-}
+#[path = "seats_tests.rs"]
+mod tests;

@@ -1,12 +1,13 @@
 //! A source, from its login to its last byte: everything it sends goes on tape as it comes. IO: TCP, the tape.
 
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::Door;
 use super::body::{Body, Malformed, Piece};
@@ -23,12 +24,16 @@ use crate::tape::Writer;
 /// whose other end is gone without a word shows in nothing else.
 const AUDIO_WITHIN: Duration = Duration::from_secs(15);
 
+/// How long an instant is waited for without looking at the clock, which may be set right meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A source whose login was right.
 struct Source<'a> {
     door: &'a Door,
     caller: &'a mut Caller,
     input: &'a Input,
-    credential: &'a Credential,
+    /// Its user's, without when it holds.
+    credential: Credential,
     seat: Seat,
     body: Body,
     answered: bool,
@@ -37,17 +42,20 @@ struct Source<'a> {
 /// Lets a source in and stays with it to its end; what is returned is what it is still to be told. Its input is free
 /// by then: an encoder that connects again at once must not find itself there.
 pub(super) async fn receive(door: &Door, caller: &mut Caller, head: Head) -> Result<Option<String>, Refused> {
-    let (input, credential) = door.admit(&head.path, &head)?;
+    let (input, credentials) = door.admit(&head.path, &head)?;
+    let Some(credential) = credentials.first().cloned() else {
+        return Err(Refused::wrong_login(&head.path));
+    };
     if head.body == Body::Length(0) {
         let message = "The request says Content-Length: 0, so there is no audio in it";
         return Err(Refused::bad(400, message));
     }
-    let seat = door.seats.take(&input, &credential, Timestamp::now())?;
+    let seat = door.seats.take(&input, credentials, door.shelf.clock().now())?;
     let mut source = Source {
         door,
         caller,
         input: &input,
-        credential: &credential,
+        credential,
         seat,
         body: head.body,
         answered: false,
@@ -78,7 +86,7 @@ impl Source<'_> {
     }
 
     async fn perform(mut self) -> Result<Option<String>, Refused> {
-        let (first, container) = match self.first_audio().await {
+        let (first, container) = match self.sit_down().await {
             Err(refused) if self.answered => {
                 // Its 200 is out: this can only be that answer's body.
                 self.door.note(self.caller.from, &self.input.path, &refused);
@@ -86,12 +94,31 @@ impl Source<'_> {
             }
             outcome => outcome?,
         };
-        self.seat.sends(container);
         let end = self.play(first, container).await;
         Ok((!self.answered).then(|| end.answer(self.caller.http_1_1)))
     }
 
-    /// Reads until it shows what the stream is. Nothing is on tape yet.
+    /// Waits until it has sent what can be put on air, and then until its input is its own. Nothing is on tape yet.
+    async fn sit_down(&mut self) -> Result<(Vec<u8>, Container), Refused> {
+        let heard = self.first_audio().await?;
+        self.seat.sends(heard.1);
+        if self.seat.sit(self.now()).await? {
+            self.door.metrics.handed_over(self.input);
+            let (input, user) = (&self.input.path, &self.credential.user);
+            tracing::info!(input, user, "the source of the show before was replaced");
+        }
+        // A hard end may have come meanwhile.
+        match self.seat.leave(self.now()) {
+            Some(why) => Err(Refused::sent_away(why)),
+            None => Ok(heard),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.door.shelf.clock().now()
+    }
+
+    /// Reads until it shows what the stream is.
     async fn first_audio(&mut self) -> Result<(Vec<u8>, Container), Refused> {
         let deadline = Instant::now() + AUDIO_WITHIN;
         let mut heard = Vec::new();
@@ -113,10 +140,18 @@ impl Source<'_> {
             if passed.map_err(Refused::body)? {
                 return Err(Refused::too_short(heard.len()));
             }
-            match timeout_at(deadline, self.caller.more()).await {
-                Ok(Ok(count)) if count > 0 => {}
-                Ok(_) => return Err(Refused::too_short(heard.len())),
-                Err(_) => return Err(Refused::late("No audio came within 15 seconds")),
+            tokio::select! {
+                biased;
+                Ok(()) = self.seat.calls.changed() => {
+                    if let Some(why) = self.seat.leave(self.now()) {
+                        return Err(Refused::sent_away(why));
+                    }
+                }
+                read = timeout_at(deadline, self.caller.more()) => match read {
+                    Ok(Ok(count)) if count > 0 => {}
+                    Ok(_) => return Err(Refused::too_short(heard.len())),
+                    Err(_) => return Err(Refused::late("No audio came within 15 seconds")),
+                }
             }
         }
     }
@@ -138,7 +173,9 @@ impl Source<'_> {
 
     async fn play(&mut self, first: Vec<u8>, container: Container) -> End {
         let Input { mount, name, .. } = self.input;
-        let mut writer = self.door.shelf.begin(self.input, self.credential, container);
+        let asked = self.seat.asked(self.now());
+        self.credential.routing = asked.routing;
+        let mut writer = self.door.shelf.begin(self.input, &self.credential, container);
         let session = writer.session().id().to_owned();
         let (user, from) = (&self.credential.user, self.caller.from);
         tracing::info!(mount, input = name, user, %from, session, ?container, "a source is connected");
@@ -146,15 +183,19 @@ impl Source<'_> {
         bytes.inc_by(first.len() as u64);
         writer.append(&first);
         drop(first);
-        let end = self.tape(&mut writer, &bytes).await;
+        if let Some(title) = &asked.title {
+            writer.title(title);
+        }
+        let end = self.tape(&mut writer, &bytes, asked.again).await;
         let why = end.to_string();
         writer.end(&why);
         tracing::info!(mount, input = name, session, why, "a source is gone");
         end
     }
 
-    async fn tape(&mut self, writer: &mut Writer, bytes: &Counter) -> End {
+    async fn tape(&mut self, writer: &mut Writer, bytes: &Counter, mut again: Option<Timestamp>) -> End {
         let mut heard_at = Instant::now();
+        let mut look = pin!(sleep_until(self.look_at(again)));
         let mut silence = pin!(sleep_until(heard_at + AUDIO_WITHIN));
         loop {
             let passed = self.pass(|media| {
@@ -169,15 +210,12 @@ impl Source<'_> {
             }
             tokio::select! {
                 biased;
-                Ok(()) = self.seat.wishes.changed() => {
-                    let wishes = self.seat.asked();
-                    if let Some(why) = wishes.leave {
-                        return End::SentAway(why);
-                    }
-                    writer.route(wishes.routing);
-                    if let Some(title) = wishes.title {
-                        writer.title(&title);
-                    }
+                () = called(&mut self.seat.calls, look.as_mut(), again.is_some()) => {
+                    again = match self.attend(writer) {
+                        Ok(again) => again,
+                        Err(end) => return end,
+                    };
+                    look.as_mut().reset(self.look_at(again));
                 }
                 read = self.caller.more() => match read {
                     Ok(count) if count > 0 => {}
@@ -195,6 +233,32 @@ impl Source<'_> {
                 }
             }
         }
+    }
+
+    /// Does what is asked of it. What is returned is when to ask again.
+    fn attend(&mut self, writer: &mut Writer) -> Result<Option<Timestamp>, End> {
+        let asked = self.seat.asked(self.now());
+        if let Some(why) = asked.leave {
+            return Err(End::SentAway(why));
+        }
+        writer.route(asked.routing);
+        if let Some(title) = asked.title {
+            writer.title(&title);
+        }
+        Ok(asked.again)
+    }
+
+    fn look_at(&self, again: Option<Timestamp>) -> Instant {
+        let until = |at: Timestamp| Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+        Instant::now() + again.map_or(LOOK_EVERY, |at| until(at).min(LOOK_EVERY))
+    }
+}
+
+/// Comes back when there is something to ask, or when it is time to.
+async fn called(calls: &mut watch::Receiver<()>, look: Pin<&mut Sleep>, is_awaited: bool) {
+    tokio::select! {
+        _ = calls.changed() => {}
+        () = look, if is_awaited => {}
     }
 }
 

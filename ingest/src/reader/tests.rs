@@ -86,6 +86,8 @@ impl Ingests {
             user: "source".to_owned(),
             sha256: HUSH.to_owned(),
             routing: Routing::Live,
+            show: None,
+            turns: Vec::new(),
         };
         let input = Input {
             mount: "live".to_owned(),

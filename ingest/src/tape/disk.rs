@@ -5,9 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::session::Session;
+use super::session::{Session, View};
 use super::shelf::MAKING;
 use super::{locked, meta};
 use crate::api::Line;
@@ -102,18 +100,7 @@ impl Session {
 
     /// Adds a line to the index, as soon as that is written.
     pub(super) fn line(&self, line: &Line) {
-        let mut view = locked(&self.view);
-        let droppable = matches!(line, Line::Clock { .. } | Line::Cut { .. } | Line::Title { .. });
-        let most = if droppable {
-            WAITING_LINES
-        } else {
-            MOST_WAITING_LINES
-        };
-        if view.lines.waiting.len() > most {
-            return;
-        }
-        view.lines.waiting.extend(encoded(line));
-        view.lines.unsynced |= !matches!(line, Line::Clock { .. });
+        add_line(&mut locked(&self.view), line);
     }
 
     /// Has everything written, and waits for that as long as makes sense.
@@ -229,7 +216,7 @@ impl Session {
             let mut disk = locked(&self.disk);
             let files = self.catch_up(&mut disk)?;
             let at = locked(&self.view).disk_end;
-            (files, at, Timestamp::now(), disk.clock, disk.entry_is_durable)
+            (files, at, self.clock.now(), disk.clock, disk.entry_is_durable)
         };
         if !entry_is_durable {
             File::open(self.dir.join(meta::META))?.sync_all()?;
@@ -304,6 +291,25 @@ impl Session {
         lines?;
         Ok(files)
     }
+}
+
+/// False if so much waits for the disk already that it is left out.
+pub(super) fn add_line(view: &mut View, line: &Line) -> bool {
+    let droppable = matches!(
+        line,
+        Line::Clock { .. } | Line::Cut { .. } | Line::Title { .. } | Line::Mark { .. }
+    );
+    let most = if droppable {
+        WAITING_LINES
+    } else {
+        MOST_WAITING_LINES
+    };
+    if view.lines.waiting.len() > most {
+        return false;
+    }
+    view.lines.waiting.extend(encoded(line));
+    view.lines.unsynced |= !matches!(line, Line::Clock { .. });
+    true
 }
 
 /// How much was taken, and why not all of it.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 use super::shelf::Shelf;
@@ -40,7 +39,7 @@ pub fn keep(
         kept.settle();
         let due = looks.due(Instant::now(), *is_confirmed.borrow());
         let config = Arc::clone(&config.borrow());
-        let (now, cap, recordings) = (Timestamp::now(), config.tape_cap_bytes, &config.recordings);
+        let (now, cap, recordings) = (kept.clock().now(), config.tape_cap_bytes, &config.recordings);
         match due {
             Some(Look::Whole) => kept.retain(now, cap, recordings),
             Some(Look::Cap) => kept.keep_to_the_cap(now, cap, recordings),

@@ -51,7 +51,7 @@ pub(super) const TAPE: &str = "tape";
 pub(super) const INDEX: &str = "index";
 
 /// Puts a whole file in the place of another; a crash leaves one of the two.
-pub(super) fn replace(dir: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(dir: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
     let beside = dir.join(format!(".{name}"));
     let mut file = File::create(&beside)?;
     file.write_all(contents)?;

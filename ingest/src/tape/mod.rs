@@ -9,7 +9,9 @@
 //! `Lost` line says so.
 
 mod acks;
+mod chapter;
 mod disk;
+mod figures;
 mod fill;
 mod id;
 mod index;
@@ -35,13 +37,15 @@ mod writer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use figures::Figures;
 pub use join::{Boundary, Joined};
 pub use keep::{Keeper, keep};
 pub use meta::Meta;
+pub(crate) use meta::replace;
 pub use read::{IndexReader, Read, Reader};
 pub use retain::{Action, Facts, Why, plan, plan_at_the_cap};
 pub use session::Session;
-pub use shelf::{AckError, Figures, Shelf, Version};
+pub use shelf::{AckError, Shelf, Version};
 pub use writer::Writer;
 
 /// A thread that panicked is a bug, but no reason to stop taping.

@@ -86,7 +86,7 @@ fn show(view: &mut View, line: &Line) {
         Line::Title { title, .. } => view.title = Some(title).filter(|title| !title.is_empty()),
         Line::Routing { t, routing, .. } => view.route(routing, t),
         Line::Lost { at, to } => view.lost.push(at..to),
-        Line::Clock { .. } => {}
+        Line::Clock { .. } | Line::Mark { .. } => {}
         Line::End { at, t, why } => {
             view.disk_end = at;
             view.ring = Ring::starting_at(at);
@@ -287,6 +287,7 @@ impl Repair {
             | Line::Clock { at, .. }
             | Line::Cut { at, .. }
             | Line::Title { at, .. }
+            | Line::Mark { at, .. }
             | Line::Routing { at, .. } => at <= self.keep,
             Line::End { .. } => false,
         }

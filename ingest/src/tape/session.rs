@@ -20,6 +20,7 @@ use super::ring::Ring;
 use super::trouble::Troubles;
 use super::{locked, meta};
 use crate::api::{self, Aired, Ended, Spell};
+use crate::clock::Clock;
 use crate::config::Routing;
 
 /// One connection of one source: on the air now, or only on the tape.
@@ -35,6 +36,7 @@ pub struct Session {
     pub(super) view: Mutex<View>,
     /// Held by who writes `acks.json`.
     pub(super) keeping: Mutex<()>,
+    pub(super) clock: Clock,
     pub(super) troubles: Arc<Troubles>,
     pub(super) pen: Arc<Pen>,
     /// The pen was asked for it.
@@ -169,6 +171,7 @@ impl Session {
         id: String,
         meta: Meta,
         view: View,
+        clock: Clock,
         troubles: Arc<Troubles>,
         pen: Arc<Pen>,
     ) -> Self {
@@ -180,6 +183,7 @@ impl Session {
             disk: Mutex::default(),
             view: Mutex::new(view),
             keeping: Mutex::default(),
+            clock,
             troubles,
             pen,
             is_in_line: AtomicBool::new(false),
@@ -234,6 +238,12 @@ impl Session {
     #[must_use]
     pub fn is_live(&self) -> bool {
         locked(&self.view).ended.is_none()
+    }
+
+    /// Where it is heard now.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        locked(&self.view).routing
     }
 
     /// When it ended; `None` while the source is connected.

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::id::{id, is_id};
@@ -22,6 +21,7 @@ use super::session::{Session, View};
 use super::trouble::{MEMORY, Troubles};
 use super::writer::Writer;
 use crate::api::{Ack, Container, Fill, Refusal};
+use crate::clock::Clock;
 use crate::config::{Credential, Input};
 
 /// How the names of directories begin that are no sessions yet.
@@ -34,6 +34,7 @@ pub(super) const GOING: &str = ".gone-";
 pub struct Shelf {
     pub(super) dir: PathBuf,
     boot_id: String,
+    clock: Clock,
     pub(super) sessions: Mutex<BTreeMap<String, Arc<Session>>>,
     /// Sessions of before whose End the disk has not taken.
     torn: Mutex<BTreeSet<String>>,
@@ -46,7 +47,7 @@ pub struct Shelf {
     pub(super) troubles: Arc<Troubles>,
     pen: Arc<Pen>,
     pub(super) given_up: AtomicU64,
-    begun: AtomicU64,
+    pub(super) begun: AtomicU64,
     hurry: (Mutex<bool>, Condvar),
     /// Held while this process has the tapes.
     _lock: File,
@@ -61,23 +62,6 @@ pub struct Version {
     pub refusals: u64,
     /// How full the tapes are.
     pub fill: Fill,
-}
-
-/// For metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Bytes all tapes and indexes take on the disk.
-    pub tape_bytes: u64,
-    /// Writes and syncs that failed.
-    pub write_errors: u64,
-    /// Bytes that neither disk nor memory took.
-    pub lost_bytes: u64,
-    /// Bytes that no Recording had, and that the cap removed.
-    pub given_up_bytes: u64,
-    /// Sessions since the process started.
-    pub sessions_begun: u64,
-    /// Sessions whose newest bytes are only in memory: the disk is full or broken.
-    pub in_memory: usize,
 }
 
 /// Why an ack was not taken.
@@ -98,6 +82,11 @@ impl Shelf {
     /// Opens the tapes in a directory and gives every session an End that an earlier process left without. Blocks.
     /// Fails if another process has them.
     pub fn open(dir: &Path, boot_id: &str) -> io::Result<Arc<Self>> {
+        Self::open_by(Clock::default(), dir, boot_id)
+    }
+
+    /// The same, where this clock is what the time is told from.
+    pub fn open_by(clock: Clock, dir: &Path, boot_id: &str) -> io::Result<Arc<Self>> {
         let sessions = dir.join("sessions");
         fs::create_dir_all(&sessions)?;
         let lock = File::create(dir.join("lock"))?;
@@ -108,6 +97,7 @@ impl Shelf {
         let shelf = Self {
             dir: sessions,
             boot_id: boot_id.to_owned(),
+            clock,
             sessions: Mutex::default(),
             torn: Mutex::default(),
             refusals: Mutex::default(),
@@ -211,13 +201,14 @@ impl Shelf {
 
     fn session(&self, id: String, meta: Meta, view: View) -> Arc<Session> {
         let (troubles, pen) = (Arc::clone(&self.troubles), Arc::clone(&self.pen));
-        Arc::new(Session::new(&self.dir, id, meta, view, troubles, pen))
+        let clock = self.clock.clone();
+        Arc::new(Session::new(&self.dir, id, meta, view, clock, troubles, pen))
     }
 
     /// Begins a session. Without a disk it begins in memory. Whether the input is taken is not asked here.
     #[must_use]
     pub fn begin(self: &Arc<Self>, input: &Input, credential: &Credential, container: Container) -> Writer {
-        let started = Timestamp::now();
+        let started = self.clock.now();
         let meta = Meta {
             mount: input.mount.clone(),
             input: input.name.clone(),
@@ -249,6 +240,18 @@ impl Shelf {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.sessions_changed(&input.mount);
         Writer::new(Arc::clone(self), session)
+    }
+
+    /// What the time is told from.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether any session began in this process.
+    #[must_use]
+    pub fn was_used(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) > 0
     }
 
     /// The oldest first.
@@ -301,19 +304,6 @@ impl Shelf {
     #[must_use]
     pub fn refusals(&self) -> Vec<Refusal> {
         locked(&self.refusals).list()
-    }
-
-    /// For metrics.
-    #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures {
-            tape_bytes: self.used(),
-            write_errors: self.troubles.write_errors.load(Ordering::Relaxed),
-            lost_bytes: self.troubles.lost_bytes.load(Ordering::Relaxed),
-            given_up_bytes: self.given_up.load(Ordering::Relaxed),
-            sessions_begun: self.begun.load(Ordering::Relaxed),
-            in_memory: self.troubles.in_memory.load(Ordering::Relaxed),
-        }
     }
 
     /// A Recording has everything below an offset. Blocks until the disk has that.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::join::Boundary;
 use super::marks::{Marks, Placed, Walk};
 use super::session::Session;
@@ -47,7 +45,7 @@ impl Writer {
         self.session.take(bytes);
         let units = self.walk.push(bytes);
         let mut lines = Vec::new();
-        let now = Timestamp::now();
+        let now = self.session.clock.now();
         for placed in &units {
             self.marks.take(placed, now, &mut lines);
         }
@@ -96,7 +94,7 @@ impl Writer {
             view.title.clone_from(&title);
             view.end()
         };
-        let (t, title) = (Timestamp::now(), title.unwrap_or_default());
+        let (t, title) = (self.session.clock.now(), title.unwrap_or_default());
         self.session.line(&Line::Title { at, t, title });
         self.session.hand_over();
         self.session.wake();
@@ -105,7 +103,7 @@ impl Writer {
 
     /// From now on it is heard there.
     pub fn route(&mut self, routing: Routing) {
-        let t = Timestamp::now();
+        let t = self.session.clock.now();
         let at = {
             let mut view = locked(&self.session.view);
             if view.routing == routing {
@@ -130,7 +128,7 @@ impl Writer {
             return;
         }
         locked(&self.session.view).end_with(Ended {
-            at: Timestamp::now(),
+            at: self.session.clock.now(),
             why: why.to_owned(),
         });
         self.session.wake();

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod cluster;
 mod encoders;
 mod life;
 mod patience;
@@ -10,3 +11,4 @@ mod pod;
 mod protocols;
 mod recordings;
 mod refusals;
+mod shows;

@@ -54,7 +54,19 @@ impl Given {
     }
 
     pub fn configure(&self, inputs: Vec<Input>) {
-        self.configure_as(&Ingest {
+        self.configure_as(&Self::config(inputs));
+    }
+
+    /// As kubelet does it: the content changes in one step.
+    pub fn configure_as(&self, config: &Ingest) {
+        let next = self.mounted().join("..next");
+        fs::write(&next, serde_json::to_vec(config).unwrap()).unwrap();
+        fs::rename(next, self.mounted().join("ingest.json")).unwrap();
+    }
+
+    /// As the operator writes it.
+    pub fn config(inputs: Vec<Input>) -> Ingest {
+        Ingest {
             inputs,
             readers: vec![Reader {
                 name: "test".to_owned(),
@@ -63,14 +75,7 @@ impl Given {
             }],
             tape_cap_bytes: 1 << 30,
             recordings: Vec::new(),
-        });
-    }
-
-    /// As kubelet does it: the content changes in one step.
-    pub fn configure_as(&self, config: &Ingest) {
-        let next = self.mounted().join("..next");
-        fs::write(&next, serde_json::to_vec(config).unwrap()).unwrap();
-        fs::rename(next, self.mounted().join("ingest.json")).unwrap();
+        }
     }
 
     fn mounted(&self) -> PathBuf {
@@ -82,12 +87,24 @@ impl Given {
     }
 
     pub fn start(&self) -> Pod {
-        Pod::start(&self.mounted(), &self.dir.path().join("tapes"))
+        self.start_with(&[])
+    }
+
+    /// With these variables in its environment: that of a cluster, say.
+    pub fn start_with(&self, environment: &[(&str, &str)]) -> Pod {
+        Pod::start(&self.mounted(), &self.dir.path().join("tapes"), environment)
+    }
+
+    /// A file of its own.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.dir.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
     }
 }
 
 impl Pod {
-    fn start(mounted: &Path, tapes: &Path) -> Self {
+    fn start(mounted: &Path, tapes: &Path, environment: &[(&str, &str)]) -> Self {
         let health = nobody_elses();
         let mut process = Command::new(env!("CARGO_BIN_EXE_ingest"))
             .arg("serve")
@@ -99,6 +116,9 @@ impl Pod {
             .arg(health.to_string())
             .env_remove("KUBERNETES_SERVICE_HOST")
             .env_remove("RUST_LOG")
+            // Counts in a cluster only.
+            .args(["--secret", "station-ingest"])
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -197,6 +217,8 @@ impl Pod {
     }
 
     pub fn metrics(&self) -> String {
+        // It is opened last.
+        wait_for(|| TcpStream::connect(self.health).ok());
         let (status, body) = get(self.health, "/metrics");
         assert_eq!(status, 200);
         String::from_utf8(body).unwrap()
@@ -243,6 +265,8 @@ pub fn credential(password: &str, routing: Routing) -> Credential {
         user: "source".to_owned(),
         sha256: sha256(password),
         routing,
+        show: None,
+        turns: Vec::new(),
     }
 }
 
@@ -258,10 +282,13 @@ pub fn sha256(text: &str) -> String {
 
 /// The header field.
 pub fn login(password: &str) -> String {
-    format!(
-        "Authorization: Basic {}\r\n",
-        STANDARD.encode(format!("source:{password}"))
-    )
+    login_of("source", password)
+}
+
+/// The same for somebody with a name.
+pub fn login_of(user: &str, password: &str) -> String {
+    let told = STANDARD.encode(format!("{user}:{password}"));
+    format!("Authorization: Basic {told}\r\n")
 }
 
 pub fn put(path: &str, fields: &str) -> String {

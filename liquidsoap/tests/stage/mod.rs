@@ -130,6 +130,8 @@ impl Stage {
             user: "source".to_owned(),
             sha256: HUSH.to_owned(),
             routing: Routing::Live,
+            show: None,
+            turns: Vec::new(),
         };
         let input = Input {
             mount: "live".to_owned(),

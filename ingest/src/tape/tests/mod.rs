@@ -63,6 +63,8 @@ fn begin(shelf: &Arc<Shelf>, container: Container, routing: Routing) -> Writer {
         user: "source".to_owned(),
         sha256: String::new(),
         routing,
+        show: None,
+        turns: Vec::new(),
     };
     shelf.begin(&input(), &credential, container)
 }
