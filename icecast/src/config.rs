@@ -1,11 +1,14 @@
 //! Which configurations may reach Icecast. No IO.
 //!
-//! Icecast ends at start when its file is no XML, and at a reload logs an error that nobody reads. Whether the
-//! content makes sense is the operator's affair: it rendered it.
+//! Icecast ends at start when its file is no XML, and at a reload logs an error that nobody reads. Other things it takes
+//! without a word and does something else: those are refused too.
 
 use agent::watch::Files;
 use quick_xml::Reader;
 use quick_xml::events::Event;
+
+use crate::settings::{Senseless, Settings};
+use crate::xml;
 
 /// The Secret's key.
 pub const KEY: &str = "icecast.xml";
@@ -22,13 +25,31 @@ pub enum Unusable {
     /// Well-formed, but of something else.
     #[error("its {KEY} is no Icecast configuration: the outermost element has to be <icecast>")]
     Foreign,
+    /// Well-formed, and Icecast would do something else than it says.
+    #[error("its {KEY} would not work: {0}")]
+    Senseless(Senseless),
+}
+
+/// A configuration that may reach Icecast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usable<'a> {
+    /// All of it.
+    pub text: &'a str,
+    /// What the agent has to know of it.
+    pub settings: Settings,
 }
 
 /// The configuration in `files`, if Icecast can read it.
-pub fn usable(files: &Files) -> Result<&[u8], Unusable> {
+pub fn usable(files: &Files) -> Result<Usable<'_>, Unusable> {
     let content = files.0.get(KEY).ok_or(Unusable::Missing)?;
     check(content)?;
-    Ok(content)
+    let text = str::from_utf8(content).map_err(|wrong| {
+        let at = u64::try_from(wrong.valid_up_to()).unwrap_or(u64::MAX);
+        malformed(at, "not UTF-8")
+    })?;
+    let root = xml::parse(text).map_err(|_| malformed(0, "cannot be read as XML"))?;
+    let settings = Settings::read(&root).map_err(Unusable::Senseless)?;
+    Ok(Usable { text, settings })
 }
 
 fn check(content: &[u8]) -> Result<(), Unusable> {
@@ -86,6 +107,7 @@ fn malformed(at: u64, what: &str) -> Unusable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::tests::SOUND;
 
     #[test]
     fn well_formed_configurations_pass() {
@@ -123,6 +145,20 @@ mod tests {
             assert!(check(content.as_bytes()).is_err(), "{content:?}");
         }
         assert_eq!(usable(&Files::default()), Err(Unusable::Missing));
+    }
+
+    #[test]
+    fn what_would_not_work_is_refused_without_quoting_it() {
+        let files = |content: &[u8]| Files([(KEY.to_owned(), content.to_vec())].into());
+        assert_eq!(usable(&files(SOUND.as_bytes())).unwrap().text, SOUND);
+        let nobody = SOUND.replace("<clients>10<", "<clients>0<");
+        let refusal = usable(&files(nobody.as_bytes())).unwrap_err();
+        assert!(matches!(refusal, Unusable::Senseless(_)), "{refusal}");
+        assert!(!refusal.to_string().contains("hackme"), "{refusal}");
+        let mut bytes = SOUND.replace("here", "K#ln").into_bytes();
+        let place = bytes.iter().position(|byte| *byte == b'#').unwrap();
+        bytes[place] = 0xf6;
+        assert!(matches!(usable(&files(&bytes)), Err(Unusable::Malformed { .. })));
     }
 
     #[test]

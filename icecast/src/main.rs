@@ -1,9 +1,22 @@
-//! What runs in an Icecast pod beside Icecast: `watch` writes its configuration and feeds it, `run` keeps it alive.
+//! What runs in an Icecast pod beside Icecast: `watch` writes its configuration, feeds it and tells how it does, `run`
+//! keeps it alive.
 
+mod ask;
 mod config;
 mod feed;
+mod flow;
+mod mark;
 mod metrics;
+mod pages;
+mod poll;
+mod queues;
+mod scrape;
+mod settings;
+mod stats;
+mod status;
+mod view;
 mod watch;
+mod xml;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Write the configuration from its Secret, and again whenever the Secret changes.
+    /// Write the configuration from its Secret, and again whenever the Secret changes; tell how Icecast does.
     Watch(watch::Arguments),
     /// Run Icecast; restart it when it dies, reload it when its configuration changed.
     Run(RunArguments),

@@ -9,11 +9,21 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::scrape::Told;
+use crate::view::Shared;
+
 /// The path of a stream that is fed from a tape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct FeedPath {
     /// With its slash.
     pub path: String,
+}
+
+/// Why Icecast did not tell how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Reason {
+    /// One of a few words.
+    pub reason: &'static str,
 }
 
 /// How the configuration and the feeds do.
@@ -27,12 +37,21 @@ pub struct Metrics {
     pub last_write: Gauge<i64, AtomicI64>,
     /// 1 while Icecast takes a source from its tape.
     pub feeds: Family<FeedPath, Gauge>,
+    /// Looks at Icecast that told nothing.
+    pub poll_failures: Family<Reason, Counter>,
 }
 
 impl Metrics {
-    /// Under the names Prometheus sees.
-    pub fn register(&self) -> Arc<Registry> {
-        let mut registry = Registry::with_prefix("icecast_agent");
+    /// Counts a look that told nothing.
+    pub fn poll_failed(&self, reason: &'static str) {
+        self.poll_failures.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Under the names Prometheus sees, with what `view` tells of Icecast.
+    pub fn register(&self, view: Shared) -> Arc<Registry> {
+        let mut whole = Registry::default();
+        whole.register_collector(Box::new(Told(view)));
+        let registry = whole.sub_registry_with_prefix("icecast_agent");
         registry.register(
             "config_writes",
             "Configurations written for Icecast",
@@ -53,6 +72,11 @@ impl Metrics {
             "1 while Icecast takes a source from its tape",
             self.feeds.clone(),
         );
-        Arc::new(registry)
+        registry.register(
+            "stats_poll_failures",
+            "Looks at Icecast that told nothing: unreachable, slow, refused, unreadable, full",
+            self.poll_failures.clone(),
+        );
+        Arc::new(whole)
     }
 }

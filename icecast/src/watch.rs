@@ -1,5 +1,5 @@
-//! `icecast-agent watch`: brings the configuration from the Secret to the file Icecast reads, and sources to Icecast. IO:
-//! API, files, health.
+//! `icecast-agent watch`: brings the configuration from the Secret to the file Icecast reads, and sources to Icecast, and
+//! tells how Icecast does. IO: API, files, health.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,12 +12,19 @@ use std::time::Duration;
 
 use agent::watch::{ConnectError, Files, Object};
 use futures::{Stream, StreamExt, stream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::config;
 use crate::feed::Offers;
+use crate::mark::Mark;
 use crate::metrics::Metrics;
+use crate::pages;
+use crate::poll::{Givens, keep_looking};
+use crate::settings::Settings;
+use crate::view::{Given, Shared};
 
 /// Reloads closer than this make Icecast-KH close and open its listening sockets again and again.
 const BETWEEN_WRITES: Duration = Duration::from_secs(5);
@@ -41,10 +48,10 @@ pub struct Arguments {
     /// The file Icecast reads; its directory has to be writable.
     #[arg(long, value_name = "FILE")]
     write: PathBuf,
-    /// Serves /healthz, /readyz and /metrics, as soon as the file is written.
+    /// Serves /healthz, /readyz, /metrics, /on-air, /status.json and /status-json.xsl, as soon as the file is written.
     #[arg(long, value_name = "ADDRESS")]
     health: SocketAddr,
-    /// The Icecast of this pod, for what is fed to it.
+    /// The Icecast of this pod: it is fed, and asked how it does.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     icecast: SocketAddr,
 }
@@ -70,11 +77,18 @@ pub async fn watch(arguments: Arguments) -> Result<(), Failure> {
     // As a container's first process it would not even get a SIGTERM it has no handler for.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signal)?;
     let metrics = Metrics::default();
-    let registry = metrics.register();
+    let view = Shared::default();
+    let registry = metrics.register(view.clone());
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let mut offers = Offers::to(arguments.icecast.to_string());
     tokio::spawn(offers.keep_fed(&metrics));
-    let mut written = Written::new(arguments.write.clone(), BETWEEN_WRITES, metrics);
+    let mut written = Written::new(arguments.write.clone(), BETWEEN_WRITES, metrics.clone());
+    tokio::spawn(keep_looking(
+        arguments.icecast,
+        written.givens(),
+        view.clone(),
+        metrics,
+    ));
     let versions = if in_cluster {
         // An earlier life of this container may have written a newer version than kubelet has mounted.
         written.adopt();
@@ -87,10 +101,12 @@ pub async fn watch(arguments: Arguments) -> Result<(), Failure> {
         .inspect(move |version| offers.offer(version.as_ref()))
         .boxed();
     let addr = arguments.health;
+    let draining = arguments.write.with_file_name(pages::DRAINING);
+    let told = agent::health::routes(registry, Arc::new(|| Ok(()))).merge(pages::routes(view, draining));
     let health = async {
-        agent::health::serve(addr, registry, Arc::new(|| Ok(())))
-            .await
-            .map_err(|failure| Failure::Health { addr, failure })
+        let listener = TcpListener::bind(addr).await;
+        let served = async { axum::serve(listener?, told).await };
+        served.await.map_err(|failure| Failure::Health { addr, failure })
     };
     tokio::select! {
         ended = keep_written(versions, written, health) => ended,
@@ -156,13 +172,21 @@ async fn keep_written(
 /// The file, and what is to become of it.
 struct Written {
     path: PathBuf,
-    /// What Icecast was last given.
-    content: Option<Vec<u8>>,
+    /// What Icecast was last given, with its mark.
+    content: Option<String>,
+    mark: Option<Mark>,
     /// What it will be given at `due`.
-    pending: Option<Vec<u8>>,
+    pending: Option<Pending>,
     due: Instant,
     pause: Duration,
     metrics: Metrics,
+    given: watch::Sender<Option<Arc<Given>>>,
+}
+
+/// Without a mark: it is made when this is written.
+struct Pending {
+    text: String,
+    settings: Settings,
 }
 
 impl Written {
@@ -170,21 +194,40 @@ impl Written {
         Self {
             path,
             content: None,
+            mark: None,
             pending: None,
             due: Instant::now(),
             pause,
             metrics,
+            given: watch::Sender::default(),
         }
+    }
+
+    /// Tells what Icecast was given.
+    fn givens(&self) -> Givens {
+        self.given.subscribe()
     }
 
     /// Goes on from the file that is there, if it is good.
     fn adopt(&mut self) {
         let Ok(content) = fs::read(&self.path) else { return };
-        let files = Files([(config::KEY.to_owned(), content.clone())].into());
-        if config::usable(&files).is_ok() {
+        let files = Files([(config::KEY.to_owned(), content)].into());
+        if let Ok(usable) = config::usable(&files) {
             tracing::info!(file = %self.path.display(), "going on from the configuration of an earlier life");
-            self.content = Some(content);
+            let text = usable.text.to_owned();
+            let mark = Mark::of(&text);
+            self.give(text, mark, usable.settings);
         }
+    }
+
+    fn give(&mut self, content: String, mark: Option<Mark>, settings: Settings) {
+        self.given.send_replace(Some(Arc::new(Given {
+            settings,
+            mark: mark.clone(),
+            at: Instant::now(),
+        })));
+        self.content = Some(content);
+        self.mark = mark;
     }
 
     /// Takes a version for writing, unless it is the same or bad.
@@ -196,8 +239,13 @@ impl Written {
             return;
         };
         match config::usable(files) {
-            Ok(content) if self.content.as_deref() == Some(content) => self.pending = None,
-            Ok(content) => self.pending = Some(content.to_vec()),
+            Ok(usable) if self.is_given(usable.text) => self.pending = None,
+            Ok(usable) => {
+                self.pending = Some(Pending {
+                    text: usable.text.to_owned(),
+                    settings: usable.settings,
+                });
+            }
             Err(refusal) => {
                 self.metrics.refusals.inc();
                 tracing::error!(
@@ -207,23 +255,31 @@ impl Written {
         }
     }
 
+    fn is_given(&self, text: &str) -> bool {
+        let marked = self.mark.as_ref().map(|mark| mark.put_into(text));
+        self.content.as_deref() == Some(marked.as_deref().unwrap_or(text))
+    }
+
     fn write(&mut self) {
-        let Some(content) = self.pending.take() else {
+        let Some(pending) = self.pending.take() else {
             return;
         };
         self.due = Instant::now() + self.pause;
-        match replace(&self.path, &content) {
+        let now = jiff::Timestamp::now();
+        let mark = Mark::at(now);
+        let content = mark.put_into(&pending.text);
+        match replace(&self.path, content.as_bytes()) {
             Ok(()) => {
                 self.metrics.writes.inc();
-                self.metrics.last_write.set(jiff::Timestamp::now().as_second());
+                self.metrics.last_write.set(now.as_second());
                 tracing::info!(file = %self.path.display(), bytes = content.len(), "configuration written");
-                self.content = Some(content);
+                self.give(content, Some(mark), pending.settings);
             }
             Err(failure) => {
                 self.metrics.refusals.inc();
                 tracing::error!(file = %self.path.display(), %failure, again_in = ?self.pause,
                     "configuration not written; the directory has to be writable and not full");
-                self.pending = Some(content);
+                self.pending = Some(pending);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod passthrough;
 mod pod;
+mod serving;
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};

@@ -25,7 +25,7 @@ pub struct Pod {
     dir: tempfile::TempDir,
     program: PathBuf,
     pub icecast: u16,
-    health: u16,
+    pub health: u16,
     versions: u32,
     pub processes: Vec<Child>,
 }
