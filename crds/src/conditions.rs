@@ -19,6 +19,13 @@ pub const SPOOL_FILLING: &str = "SpoolFilling";
 /// The ingest's disk fills up, because what is on it is not archived.
 pub const TAPE_FILLING: &str = "TapeFilling";
 
+/// The newest slot of a Show was not what it should have been; the reason says in which way.
+pub const MISSED: &str = "Missed";
+/// Nobody can be told what goes wrong: messages of a Station do not arrive.
+pub const NOTICES_FAILING: &str = "NoticesFailing";
+/// What need not be kept could not be deleted.
+pub const RETENTION_FAILING: &str = "RetentionFailing";
+
 /// Why a condition has its status: part of the API, people and alerts match on it.
 pub mod reason {
     /// Everything the spec asks for is there and works.
@@ -53,6 +60,34 @@ pub mod reason {
     pub const MOUNT_UNREADABLE: &str = "MountUnreadable";
     /// The spec breaks a rule the API server did not check, e.g. it is older than the rule.
     pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// The Show names a Mount that does not exist.
+    pub const MOUNT_NOT_FOUND: &str = "MountNotFound";
+    /// The Mount of the Show is not as it should be.
+    pub const MOUNT_NOT_READY: &str = "MountNotReady";
+    /// The Show names an input that its Mount does not have.
+    pub const INPUT_NOT_FOUND: &str = "InputNotFound";
+    /// An older Show has a slot with the same start at the same place.
+    pub const SLOT_TAKEN: &str = "SlotTaken";
+    /// A slot starts before the one before it is over, and is left out.
+    pub const SCHEDULE_OVERLAPS: &str = "ScheduleOverlaps";
+    /// The Show has no new slots until somebody says otherwise.
+    pub const SUSPENDED: &str = "Suspended";
+    /// Nobody was on air.
+    pub const MISSED: &str = "Missed";
+    /// Somebody is on air, and it is not recorded.
+    pub const NOT_RECORDED: &str = "NotRecorded";
+    /// Less than `minCoverage` is recorded.
+    pub const SHORT: &str = "Short";
+    /// What is recorded does not get into the store.
+    pub const NOT_STORED: &str = "NotStored";
+    /// Messages do not arrive.
+    pub const NOT_DELIVERED: &str = "NotDelivered";
+    /// A Secret with the way to somebody who is to be told does not exist, or does not hold one.
+    pub const NOTIFY_SECRET: &str = "NotifySecretNotFound";
+    /// The drill did not arrive.
+    pub const DRILL_FAILED: &str = "DrillFailed";
+    /// What need not be kept could not be deleted.
+    pub const DELETING_FAILED: &str = "DeletingFailed";
     /// Nobody is on air yet.
     pub const WAITING: &str = "Waiting";
     /// What is on air is recorded.
@@ -105,6 +140,32 @@ pub mod event {
     pub const SPOOL_FILLING: &str = "SpoolFilling";
     /// The ingest's disk fills up.
     pub const TAPE_FILLING: &str = "TapeFilling";
+    /// A slot of a Show is prepared: its Recording is made.
+    pub const SLOT_PREPARED: &str = "SlotPrepared";
+    /// A slot was nobody's: nobody was on air.
+    pub const SHOW_MISSED: &str = "Missed";
+    /// Somebody is on air in a slot, and it is not recorded.
+    pub const SHOW_NOT_RECORDED: &str = "NotRecorded";
+    /// Less of a slot than `minCoverage` is recorded.
+    pub const SHOW_SHORT: &str = "Short";
+    /// A slot is recorded, and somebody should listen to it.
+    pub const SHOW_DOUBTFUL: &str = "Doubtful";
+    /// What is recorded of a slot does not get into the store.
+    pub const SHOW_NOT_STORED: &str = "NotStored";
+    /// What was wrong with a slot is over.
+    pub const SHOW_RECOVERED: &str = "Recovered";
+    /// Somebody who is to be told could not be.
+    pub const NOTICE_UNDELIVERED: &str = "NoticeUndelivered";
+    /// A drill did not arrive.
+    pub const DRILL_FAILED: &str = "DrillFailed";
+    /// A drill arrived.
+    pub const DRILL_DELIVERED: &str = "DrillDelivered";
+    /// Recordings were deleted because they need not be kept.
+    pub const RECORDINGS_DELETED: &str = "RecordingsDeleted";
+    /// What was left behind in the bucket was deleted.
+    pub const SWEPT: &str = "Swept";
+    /// What need not be kept could not be deleted.
+    pub const DELETING_FAILED: &str = "DeletingFailed";
 }
 
 /// A moment, as a schema.

@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use crate::{Mount, Recording, Station};
+use crate::{Mount, Recording, Show, Station};
 
 /// Formats the API server knows; it warns about any other.
 const KNOWN_FORMATS: [&str; 4] = ["int32", "int64", "date-time", "double"];
@@ -13,7 +13,7 @@ const KNOWN_FORMATS: [&str; 4] = ["int32", "int64", "date-time", "double"];
 /// Every kind's definition, in the order to install them.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    [Station::crd(), Mount::crd(), Recording::crd()]
+    [Station::crd(), Mount::crd(), Show::crd(), Recording::crd()]
         .into_iter()
         .map(plain)
         .collect()

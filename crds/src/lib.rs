@@ -7,10 +7,13 @@ pub mod conditions;
 mod definitions;
 pub mod input;
 pub mod mount;
+pub mod notify;
 pub mod quantity;
 pub mod recorded;
 pub mod recording;
 pub mod refs;
+pub mod retention;
+pub mod show;
 pub mod station;
 pub mod store;
 mod text;
@@ -18,6 +21,7 @@ mod text;
 pub use definitions::definitions;
 pub use mount::{Mount, MountSpec, MountStatus};
 pub use recording::{Recording, RecordingSpec, RecordingStatus};
+pub use show::{Show, ShowSpec, ShowStatus};
 pub use station::{Station, StationSpec, StationStatus};
 
 /// The API group of all kinds, also the prefix of our labels and annotations.
@@ -38,7 +42,25 @@ pub const MOUNT_LABEL: &str = "radio.moafunk.de/mount";
 /// Label on every Recording's child objects and their pods: the name of that Recording.
 pub const RECORDING_LABEL: &str = "radio.moafunk.de/recording";
 
-/// The longest name a Station or Mount may have, so that children named after it stay within 63 characters.
+/// Label on every child object of a Show, and on its Recordings: the name of that Show.
+pub const SHOW_LABEL: &str = "radio.moafunk.de/show";
+
+/// Annotation on a Show whose presenters go on air when somebody says so: the instant (RFC 3339) from which on they are.
+pub const ON_AIR_ANNOTATION: &str = "radio.moafunk.de/on-air";
+
+/// Annotation on a Recording: the instant (RFC 3339) at which it is over, whatever its window says.
+pub const STOP_ANNOTATION: &str = "radio.moafunk.de/stop";
+
+/// Annotation on a Station: the instant (RFC 3339) at which a drill was asked for.
+pub const DRILL_ANNOTATION: &str = "radio.moafunk.de/drill";
+
+/// Annotation on a Station: the instant (RFC 3339) at which a sweep of its bucket was asked for.
+pub const SWEEP_ANNOTATION: &str = "radio.moafunk.de/sweep";
+
+/// Annotation on a Recording: `true` keeps it for ever, whatever its Show and Station say.
+pub const KEEP_ANNOTATION: &str = "radio.moafunk.de/keep";
+
+/// The longest name a Station, Mount or Show may have, so that children named after it stay within 63 characters.
 pub const MAX_NAME_LENGTH: usize = 40;
 
 /// The longest name a Recording may have, so that its Jobs' names, with an edition after them, stay within 63.

@@ -27,6 +27,21 @@ pub fn seconds(text: &str) -> Option<u32> {
     Some(u32::try_from(whole(number, 5)?).ok()? * each)
 }
 
+/// Seconds of `90s`, `2m`, `6h`, and of `0s`; `None` for what no rule of ours lets through.
+#[must_use]
+pub fn span(text: &str) -> Option<u32> {
+    if text == "0s" { Some(0) } else { seconds(text) }
+}
+
+/// Seconds of `30m`, `24h`, `90d`; `None` for what no rule of ours lets through.
+#[must_use]
+pub fn age(text: &str) -> Option<u64> {
+    match text.strip_suffix('d') {
+        Some(days) => Some(whole(days, 5)? * 86_400),
+        None => seconds(text).map(u64::from),
+    }
+}
+
 /// A whole number from 1, of so many digits at most.
 fn whole(number: &str, digits: usize) -> Option<u64> {
     let plain = number.len() <= digits && number.bytes().all(|digit| digit.is_ascii_digit());
@@ -75,6 +90,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(seconds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn none_at_all_and_days() {
+        assert_eq!(span("0s"), Some(0));
+        assert_eq!(span("15m"), Some(900));
+        assert_eq!(span("0m"), None);
+        for (text, expected) in [
+            ("90d", Some(7_776_000)),
+            ("24h", Some(86_400)),
+            ("99999d", Some(8_639_913_600)),
+            ("0d", None),
+            ("d", None),
+            ("1w", None),
+        ] {
+            assert_eq!(age(text), expected, "{text}");
         }
     }
 }

@@ -39,13 +39,16 @@ pub struct Recorded {
     pub min_coverage: Option<u8>,
 }
 
-/// Which sources are recorded: `Always` (every one that goes on air) or `Never`. Default: `Always`.
+/// Which sources are recorded: `Always` (every one that goes on air), `Shows` (in slots of Shows only) or `Never`.
+/// Default: `Always`.
 // The schema takes this text for the optional field, not the field's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum RecordingMode {
     /// Every source that goes on air.
     #[default]
     Always,
+    /// Those that are on air in a slot of a Show.
+    Shows,
     /// None.
     Never,
 }

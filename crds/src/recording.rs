@@ -123,6 +123,10 @@ pub struct RecordingSpec {
     #[schemars(range(min = 1, max = 100))]
     pub min_coverage: Option<u8>,
 
+    /// The slot of a Show that it is of. Default: none, it is of whoever goes on air.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<SlotOf>,
+
     /// Raise it, and the final object is made again from the bucket, as the next version; no version is overwritten.
     /// Default: 1. The only field that can be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,7 +135,7 @@ pub struct RecordingSpec {
 }
 
 /// Fields of the spec that are there from the beginning and stay; `true`: they need not be there.
-const FIXED: [(&str, bool); 12] = [
+const FIXED: [(&str, bool); 13] = [
     ("station", false),
     ("mount", false),
     ("input", true),
@@ -143,6 +147,7 @@ const FIXED: [(&str, bool); 12] = [
     ("spoolSize", true),
     ("renditions", true),
     ("minCoverage", true),
+    ("show", true),
     ("edition", true),
 ];
 
@@ -170,6 +175,20 @@ pub struct Window {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "conditions::time")]
     pub until: Option<Timestamp>,
+}
+
+/// A slot of a Show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotOf {
+    /// The Show. It need not exist any longer.
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(validation = text::name_of_resource())]
+    pub name: String,
+
+    /// When the slot ends; what is on air after it, to the end of the window, is no part of what has to be.
+    #[schemars(schema_with = "conditions::time")]
+    pub slot_end: Timestamp,
 }
 
 /// What is made besides the final object.

@@ -15,6 +15,16 @@ pub struct StationRef {
     pub name: String,
 }
 
+/// A Mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MountRef {
+    /// Name of the Mount, in the namespace of this object.
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(validation = text::object_name())]
+    pub name: String,
+}
+
 /// A whole `ConfigMap`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{conditions, store::Bucket, text};
+use crate::{
+    conditions,
+    notify::{DrillStatus, Notify},
+    retention::{Retention, Swept},
+    store::Bucket,
+    text,
+};
 
 /// Relays of a Station that names no number.
 pub const DEFAULT_RELAYS: u16 = 1;
@@ -97,6 +103,14 @@ pub struct StationSpec {
     /// Where recordings are kept. Default: none, and nothing is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
+
+    /// For how long what is recorded is kept. Default: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+
+    /// Whom to tell when a show is missed, short, or not recorded. Default: Events, conditions and metrics only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
 }
 
 /// Where recordings are kept.
@@ -217,6 +231,14 @@ pub struct StationStatus {
     /// Base address of all inputs inside the cluster, without a trailing slash; absent: no Mount has an input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_url: Option<String>,
+
+    /// What was deleted from the bucket that belongs to no recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swept: Option<Swept>,
+
+    /// The newest drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillStatus>,
 }
 
 impl Station {

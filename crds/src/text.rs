@@ -90,6 +90,75 @@ pub(crate) fn length() -> Rule {
     .message("must be at least 1m and at most 24h")
 }
 
+/// A length of time that may be none.
+pub(crate) fn span() -> Rule {
+    Rule::new(r"self.matches('^(0s|[1-9][0-9]{0,4}(s|m|h))$')")
+        .message("must be 0s or a whole number of s, m or h, such as 90s or 15m")
+}
+
+/// How long before and after a slot. What is no length of time breaks another rule.
+pub(crate) fn margin() -> Rule {
+    Rule::new(r"!self.matches('^[1-9][0-9]{0,4}(s|m|h)$') || duration(self) <= duration('4h')")
+        .message("must be at least 0s and at most 4h")
+}
+
+/// How long a slot is. What is no duration breaks another rule.
+pub(crate) fn slot_length() -> Rule {
+    Rule::new(
+        r"!self.matches('^[1-9][0-9]{0,4}(s|m|h)$')
+          || (duration(self) >= duration('1m') && duration(self) <= duration('20h'))",
+    )
+    .message("must be at least 1m and at most 20h: with its overrun it has to fit into one recording")
+}
+
+/// For how long something is kept.
+pub(crate) fn age() -> Rule {
+    Rule::new(r"self.matches('^[1-9][0-9]{0,4}(s|m|h|d)$')")
+        .message("must be a whole number of s, m, h or d, such as 24h or 90d")
+}
+
+/// Times that come again and again. Whether such a time exists is for the operator to say.
+pub(crate) fn cron() -> Rule {
+    Rule::new(r"self.matches('^[0-9A-Za-z*,/#-]+( +[0-9A-Za-z*,/#-]+){4}$')").message(
+        "must be five parts with spaces between them: minute, hour, day of the month, month, day of the week, such as \
+         '0 20 * * FRI'",
+    )
+}
+
+/// The name of a zone.
+pub(crate) fn time_zone() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}$')")
+        .message("must be the IANA name of a time zone such as Europe/Berlin")
+}
+
+/// Whom a presenter logs in as: a key of a Secret, too.
+pub(crate) fn presenter_name() -> Rule {
+    Rule::new(r"self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')")
+        .message("must be letters, digits, '.', '_' and '-', beginning with a letter or digit: it is a key of a Secret, too")
+}
+
+/// Names for people.
+pub(crate) fn each_one_line() -> Rule {
+    Rule::new(r"self.all(name, !name.matches('[\\p{Cc}\\x{2028}\\x{2029}\\x{FFFE}\\x{FFFF}<>]|#\\{'))")
+        .message(
+            "must be names of one line each, without control characters, '<', '>' or '#{': \
+         players, Icecast and Liquidsoap could take these for markup or code",
+        )
+}
+
+/// Names of entries in one of our own lists.
+pub(crate) fn each_entry_name() -> Rule {
+    Rule::new(r"self.all(name, name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'))").message(
+        "must be names of inputs: lower-case letters, digits and '-', a letter or digit at both ends",
+    )
+}
+
+/// A chat of a messenger.
+pub(crate) fn chat() -> Rule {
+    Rule::new(r"self.matches('^(-?[0-9]{1,20}|@[A-Za-z0-9_]{1,63})$')")
+        .message("must be the number of a chat such as -1001234567890, or a channel such as @my_station")
+}
+
 /// The URL of a server, and nothing below it.
 pub(crate) fn server_address() -> Rule {
     Rule::new(r"self.matches('^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$')")
@@ -175,6 +244,14 @@ pub(crate) fn resource_name() -> Rule {
     )
 }
 
+/// The name of a Show: its Secret and labels are named after it.
+pub(crate) fn show_name() -> Rule {
+    Rule::new(r"self.metadata.name.matches('^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$')").message(
+        "metadata.name must have at most 40 characters: lower-case letters, digits and '-', beginning with a letter \
+         and not ending in '-', because its Secret and the labels of its recordings are named after it",
+    )
+}
+
 /// The name of a Station or Mount, in another object.
 pub(crate) fn name_of_resource() -> Rule {
     Rule::new(r"self.matches('^[a-z]([a-z0-9-]*[a-z0-9])?$')").message(
@@ -186,4 +263,10 @@ pub(crate) fn name_of_resource() -> Rule {
 pub(crate) fn immutable_station() -> Rule {
     Rule::new("self == oldSelf")
         .message("stationRef is immutable: to move to another Station, delete this Mount and make a new one")
+}
+
+/// The same for the Mount of a Show.
+pub(crate) fn immutable_mount() -> Rule {
+    Rule::new("self == oldSelf")
+        .message("mountRef is immutable: to move to another Mount, delete this Show and make a new one")
 }

@@ -8,7 +8,7 @@ mod support;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use kube::core::cel::compile_schema;
-use radio_crds::{Mount, Recording, Station};
+use radio_crds::{Mount, Recording, Show, Station};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use support::{
@@ -33,6 +33,7 @@ fn through_rust(object: &Value) -> Value {
     match object["kind"].as_str() {
         Some("Station") => trip::<Station>(object),
         Some("Mount") => trip::<Mount>(object),
+        Some("Show") => trip::<Show>(object),
         Some("Recording") => trip::<Recording>(object),
         other => panic!("no kind of ours: {other:?}"),
     }
@@ -233,7 +234,7 @@ fn the_shipped_samples_are_valid() {
     }
     assert_eq!(
         checked.into_iter().collect::<Vec<_>>(),
-        ["Mount", "Station"],
+        ["Mount", "Show", "Station"],
         "the samples show every kind that people write"
     );
 }

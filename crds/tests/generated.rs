@@ -5,9 +5,10 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-const KINDS: [(&str, &str, &str); 3] = [
+const KINDS: [(&str, &str, &str); 4] = [
     ("station", "stations", "rst"),
     ("mount", "mounts", "mnt"),
+    ("show", "shows", "sh"),
     ("recording", "recordings", "rec"),
 ];
 

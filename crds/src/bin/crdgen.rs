@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     } else {
         Err(format!(
-            "there is no kind {}: try station, mount or recording",
+            "there is no kind {}: try station, mount, show or recording",
             wanted.unwrap_or_default()
         )
         .into())

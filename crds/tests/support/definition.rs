@@ -25,7 +25,7 @@ pub struct Definition {
 impl Definition {
     /// All kinds' definitions.
     pub fn all() -> Vec<Self> {
-        ["station", "mount", "recording"].map(Self::read).into()
+        ["station", "mount", "show", "recording"].map(Self::read).into()
     }
 
     fn read(kind: &str) -> Self {
