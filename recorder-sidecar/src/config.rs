@@ -35,6 +35,9 @@ pub struct Recording {
     /// Without an end in `window` it is over when no source was live for this long.
     #[serde(default = "idle_end")]
     pub idle_end_seconds: u32,
+    /// That counts beside an end in `window`, too: then nothing is awaited until there.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub ends_idle: bool,
     /// The longest one Recording gets; it ends at the next cut, and the next Recording goes on from there.
     pub max_length_seconds: u32,
     /// The way to the tapes, as reader `recording/<name>`.
@@ -47,9 +50,22 @@ pub struct Recording {
     /// Less of the window on air than this, in percent, is a show too short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_coverage_percent: Option<u8>,
+    /// The slot of a Show that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<SlotOf>,
     /// The segments go once the final object is verified.
     #[serde(default = "yes")]
     pub delete_segments_after_verify: bool,
+}
+
+/// A slot of a Show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SlotOf {
+    /// The Show.
+    pub name: String,
+    /// When the slot ends. From the window's beginning to here somebody should be on air; behind it somebody may be.
+    pub slot_end: Timestamp,
 }
 
 /// From when to when, both as the API server's clock shows it.
@@ -94,6 +110,34 @@ pub struct Bucket {
     /// Most bytes a second that uploads may take, over some seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bandwidth_cap: Option<u64>,
+}
+
+impl Bucket {
+    /// Refuses what leads to no server, or out of its own place.
+    pub(crate) fn check(&self) -> Result<(), Unusable> {
+        let prefix = self.prefix.trim_matches('/');
+        if prefix.split('/').any(|piece| matches!(piece, "." | "..")) || prefix.chars().any(char::is_control)
+        {
+            return Err(Unusable::Name {
+                field: "store.prefix",
+            });
+        }
+        let host = self.endpoint.strip_prefix("https://");
+        let host = host.or_else(|| self.endpoint.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['@', '?', '#', ' '])) {
+            return Err(Unusable::Endpoint);
+        }
+        Ok(())
+    }
+
+    /// Where everything of a Station lies; ends with `/`.
+    #[must_use]
+    pub fn station_prefix(&self, namespace: &str, station: &str) -> String {
+        match self.prefix.trim_matches('/') {
+            "" => format!("{namespace}/{station}/"),
+            prefix => format!("{prefix}/{namespace}/{station}/"),
+        }
+    }
 }
 
 /// Whose rules a store keeps.
@@ -158,34 +202,28 @@ impl Recording {
                 return Err(Unusable::Name { field });
             }
         }
-        let prefix = recording.store.prefix.trim_matches('/');
-        if prefix.split('/').any(|piece| matches!(piece, "." | "..")) || prefix.chars().any(char::is_control)
+        if recording
+            .show
+            .as_ref()
+            .is_some_and(|show| !is_object_name(&show.name))
         {
-            return Err(Unusable::Name {
-                field: "store.prefix",
-            });
+            return Err(Unusable::Name { field: "show.name" });
         }
-        let endpoint = &recording.store.endpoint;
-        let host = endpoint
-            .strip_prefix("https://")
-            .or_else(|| endpoint.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['@', '?', '#', ' '])) {
-            return Err(Unusable::Endpoint);
-        }
+        recording.store.check()?;
         Ok(recording)
     }
 
     /// Where everything of it lies in the bucket; ends with `/`.
     #[must_use]
     pub fn prefix(&self) -> String {
-        let own = format!(
-            "{}/{}/{}/{}/",
-            self.namespace, self.station, self.mount, self.name
-        );
-        match self.store.prefix.trim_matches('/') {
-            "" => own,
-            prefix => format!("{prefix}/{own}"),
-        }
+        let station = self.store.station_prefix(&self.namespace, &self.station);
+        format!("{station}{}/{}/", self.mount, self.name)
+    }
+
+    /// Until when it goes on, whoever is silent for how long; `None`: idleness ends it.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Timestamp> {
+        self.window.until.filter(|_| !self.ends_idle)
     }
 
     /// Nothing after it is recorded, whoever is still on air.
@@ -198,7 +236,7 @@ impl Recording {
 }
 
 /// As Kubernetes names objects; also fit for keys.
-fn is_object_name(name: &str) -> bool {
+pub(crate) fn is_object_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     !name.is_empty()
         && name.len() <= 253
@@ -235,19 +273,24 @@ impl fmt::Display for Unusable {
             Self::Malformed { line, column } => {
                 write!(
                     f,
-                    "{RECORDING_KEY} is not the JSON this version knows, at line {line} column {column}"
+                    "what is mounted is not the JSON this version knows, at line {line} column {column}"
                 )
             }
-            Self::Name { field } => write!(f, "{field} in {RECORDING_KEY} is no name"),
+            Self::Name { field } => write!(f, "{field} in what is mounted is no name"),
             Self::Endpoint => write!(
                 f,
-                "store.endpoint in {RECORDING_KEY} is not the URL of a server (http:// or https://)"
+                "store.endpoint in what is mounted is not the URL of a server (http:// or https://)"
             ),
         }
     }
 }
 
 impl std::error::Error for Unusable {}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(crate) fn is_not(it: &bool) -> bool {
+    !*it
+}
 
 pub(crate) fn idle_end() -> u32 {
     120
@@ -317,5 +360,28 @@ mod tests {
         assert_eq!(limit(None), "2026-11-21T20:00:00Z");
         assert_eq!(limit(Some("2026-11-21T16:00:00Z")), "2026-11-21T16:00:00Z");
         assert_eq!(limit(Some("2026-11-22T16:00:00Z")), "2026-11-21T20:00:00Z");
+    }
+    #[test]
+    fn an_end_is_waited_for_unless_idleness_ends_it_before() {
+        let held = |idle: bool| {
+            let recording = told(|json| {
+                json["window"]["until"] = "2026-11-21T16:00:00Z".into();
+                json["endsIdle"] = idle.into();
+            })
+            .unwrap();
+            (recording.limit().to_string(), recording.held_until().is_some())
+        };
+        assert_eq!(held(false), ("2026-11-21T16:00:00Z".to_owned(), true));
+        assert_eq!(held(true), ("2026-11-21T16:00:00Z".to_owned(), false));
+        assert_eq!(told(|_| {}).unwrap().held_until(), None);
+    }
+
+    #[test]
+    fn a_slot_has_its_shows_name() {
+        let of = |name: &str| {
+            told(|json| json["show"] = serde_json::json!({"name": name, "slotEnd": "2026-11-21T16:00:00Z"}))
+        };
+        assert_eq!(of("night-shift").unwrap().show.unwrap().name, "night-shift");
+        assert_eq!(of("../x"), Err(Unusable::Name { field: "show.name" }));
     }
 }

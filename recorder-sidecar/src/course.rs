@@ -109,7 +109,7 @@ impl From<&Recording> for Rule {
             mount: recording.mount.clone(),
             input: recording.input.clone(),
             from: recording.window.from,
-            until: recording.window.until,
+            until: recording.held_until(),
             idle_end: SignedDuration::from_secs(i64::from(recording.idle_end_seconds)),
             limit: recording.limit(),
         }

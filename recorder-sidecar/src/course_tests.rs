@@ -283,3 +283,25 @@ fn every_instant_on_air_is_in_exactly_one() {
         }
     }
 }
+
+#[test]
+fn what_may_end_idle_is_over_then_or_at_its_limit() {
+    let recording = |ends_idle: bool| {
+        let text = serde_json::json!({
+            "name": "r", "namespace": "n", "station": "s", "mount": "main", "title": "", "maxLengthSeconds": 21_600,
+            "window": { "from": at(100), "until": at(600) }, "endsIdle": ends_idle,
+            "tape": { "addresses": [], "token": "" }, "store": { "endpoint": "http://s3", "bucket": "b" },
+        });
+        Recording::parse(text.to_string().as_bytes()).unwrap()
+    };
+    let (slot, before_a_slot) = (Rule::from(&recording(false)), Rule::from(&recording(true)));
+    let early = [span(100, Some(200))];
+    assert_eq!(slot.reach(&early, &[]).over(at(100), at(599)), None);
+    let over = before_a_slot.reach(&early, &[]).over(at(100), at(320));
+    assert_eq!(over, Some(OverWhy::Idle));
+    // Whoever stays on air is the slot's from its start on.
+    let stays = [span(100, None)];
+    let over = |now| before_a_slot.reach(&stays, &[]).over(at(100), at(now));
+    assert_eq!((over(599), over(600)), (None, Some(OverWhy::MaxLength)));
+    assert_eq!(before_a_slot.reach(&stays, &[]).end(OverWhy::MaxLength), at(600));
+}

@@ -5,6 +5,7 @@
 mod clock;
 pub mod config;
 pub mod course;
+pub mod errand;
 pub mod manifest;
 pub mod published;
 pub mod report;
@@ -15,6 +16,8 @@ pub mod capture;
 pub mod ending;
 #[cfg(feature = "process")]
 pub mod finalize;
+#[cfg(feature = "process")]
+pub mod keep;
 #[cfg(feature = "process")]
 pub mod merge;
 #[cfg(feature = "process")]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use recorder::capture::Capture;
 use recorder::finalize::{Finalize, Verify};
+use recorder::keep::Keep;
 use recorder::ship::Ship;
 
 /// What runs in the pods of a Recording.
@@ -26,6 +27,8 @@ enum Role {
     Finalize(Finalize),
     /// Reads the published version back and checks it.
     Verify(Verify),
+    /// Deletes what need not be kept.
+    Keep(Keep),
 }
 
 /// One thread is enough for a few streams, and each costs memory.
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
         Role::Ship(ship) => ended("ship", ship.run().await),
         Role::Finalize(finalize) => ended("finalize", finalize.run().await),
         Role::Verify(verify) => ended("verify", verify.run().await),
+        Role::Keep(keep) => ended("keep", keep.run().await),
     }
 }
 

@@ -14,7 +14,7 @@ use ingest::config::Routing;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Recording, Window};
+use crate::config::{Recording, Rendition, SlotOf, Window};
 
 pub use crate::clock::{Lines, WallClock};
 use crate::course::{Rule, Span, spans_told};
@@ -80,6 +80,32 @@ pub struct About {
     /// See [`Recording`].
     #[serde(default = "crate::config::idle_end")]
     pub idle_end_seconds: u32,
+    /// See [`Recording`].
+    #[serde(default, skip_serializing_if = "crate::config::is_not")]
+    pub ends_idle: bool,
+    /// See [`Recording`]. This and what follows is for whoever makes the Recording again out of the bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// See [`Recording`]; absent: written before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_length_seconds: Option<u32>,
+    /// See [`Recording`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renditions: Vec<Rendition>,
+    /// See [`Recording`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_coverage_percent: Option<u8>,
+    /// See [`Recording`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<SlotOf>,
+}
+
+impl About {
+    /// See [`Recording::held_until`].
+    #[must_use]
+    pub fn held_until(&self) -> Option<Timestamp> {
+        self.window.until.filter(|_| !self.ends_idle)
+    }
 }
 
 impl From<&Recording> for About {
@@ -93,6 +119,12 @@ impl From<&Recording> for About {
             window: recording.window,
             limit: recording.limit(),
             idle_end_seconds: recording.idle_end_seconds,
+            ends_idle: recording.ends_idle,
+            input: recording.input.clone(),
+            max_length_seconds: Some(recording.max_length_seconds),
+            renditions: recording.renditions.clone(),
+            min_coverage_percent: recording.min_coverage_percent,
+            show: recording.show.clone(),
         }
     }
 }
@@ -139,7 +171,7 @@ pub struct Taped {
     /// What neither tape nor spool had. Whatever else is missing between `start` and `end` was never stored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<Range>,
-    /// The index: all lines of `Link`, `Cut`, `Title`, `Routing` and `End`, and of `Clock` as many as [`WallClock`] needs.
+    /// The index: all lines of `Link`, `Cut`, `Title`, `Mark`, `Routing` and `End`, and of `Clock` as many as [`WallClock`] needs.
     pub lines: Vec<Line>,
 }
 
@@ -156,7 +188,7 @@ impl Manifest {
             mount: self.recording.mount.clone(),
             input: None,
             from: window.from,
-            until: window.until,
+            until: self.recording.held_until(),
             idle_end: SignedDuration::from_secs(i64::from(self.recording.idle_end_seconds)),
             limit,
         };

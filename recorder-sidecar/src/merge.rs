@@ -76,6 +76,7 @@ pub fn lines(mut one: Vec<Line>, other: Vec<Line>) -> Vec<Line> {
         | Line::Cut { at, .. }
         | Line::Link { at, .. }
         | Line::Title { at, .. }
+        | Line::Mark { at, .. }
         | Line::Routing { at, .. }
         | Line::Lost { at, .. } => (at, false),
     });

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::course::Span;
+use crate::errand::{Kept, Lifecycle};
 use crate::manifest::{Over, OverWhy, Range};
 use crate::published::{Doubt, Final, GapKind, LostBytes, Object};
 
@@ -21,6 +22,8 @@ pub enum Report {
     Stored(Stored),
     /// finalize and verify: a version is published and verified.
     Published(Published),
+    /// keep: what need not be kept is deleted, or why not.
+    Kept(Kept),
     /// Any of them: it cannot go on, and begins again.
     Failed(Failed),
 }
@@ -232,6 +235,14 @@ impl Report {
                     }
                 }
             }
+            Self::Kept(kept) => {
+                for failure in &mut kept.failures {
+                    cut(&mut failure.words);
+                }
+                if let Some(Lifecycle::Unknown(words)) = &mut kept.lifecycle {
+                    cut(words);
+                }
+            }
             Self::Stored(_) => {}
         }
     }
@@ -250,6 +261,7 @@ impl Report {
                 lost.is_some()
             }
             Self::Published(published) => published.leave_one_out(),
+            Self::Kept(kept) => kept.leave_one_out(),
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::errand::{Failure, Gone, MOST_RECORDINGS};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -110,4 +111,33 @@ fn no_message_is_longer_than_kubelet_keeps() {
         words: "x".repeat(1 << 20),
     });
     assert!(failed.message().len() < 4_096);
+}
+
+#[test]
+fn what_keep_deleted_is_told_whatever_the_store_said() {
+    let gone = |number: u64| Gone {
+        name: format!("{}-{number:015}", "m".repeat(36)),
+        objects: u64::MAX,
+        bytes: u64::MAX,
+    };
+    let failure = Failure {
+        what: "live/live-20261121t140000z/".to_owned(),
+        words: "\u{1F4FB}\"\\\n".repeat(5_000),
+    };
+    let most = u64::try_from(MOST_RECORDINGS).unwrap();
+    let kept = Kept {
+        order: "f".repeat(64),
+        recordings: (0..most).map(gone).collect(),
+        lifecycle: Some(Lifecycle::Unknown("\u{1}".repeat(5_000))),
+        failures: vec![failure; 40],
+        ..Kept::default()
+    };
+    let message = Report::Kept(kept.clone()).message();
+    assert!(message.len() < 4_096, "{}", message.len());
+    let Some(Report::Kept(told)) = Report::parse(&message) else {
+        panic!("{message}")
+    };
+    assert_eq!(told.recordings, kept.recordings);
+    assert_eq!(told.failures.len() + told.failures_left_out, 40);
+    assert!(told.failure().is_some());
 }

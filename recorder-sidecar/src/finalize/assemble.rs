@@ -44,6 +44,7 @@ pub struct Assembler {
     recording: String,
     seed: String,
     title: Option<String>,
+    mark: Option<String>,
     open: Option<Open>,
     made: Vec<Made>,
 }
@@ -57,6 +58,8 @@ struct Open {
     frames: u64,
     duration: Duration,
     chapters: Vec<Chapter>,
+    /// The title of the last chapter that is not a mark.
+    title: Option<String>,
     out: Vec<u8>,
 }
 
@@ -75,6 +78,7 @@ impl Assembler {
             recording,
             seed,
             title: None,
+            mark: None,
             open: None,
             made: Vec::new(),
         }
@@ -83,6 +87,11 @@ impl Assembler {
     /// What follows is called so.
     pub fn title(&mut self, title: Option<String>) {
         self.title = title;
+    }
+
+    /// What follows is a chapter of its own, until another title comes.
+    pub fn mark(&mut self, text: String) {
+        self.mark = Some(text);
     }
 
     /// Takes the next unit, as it came in this container.
@@ -97,7 +106,14 @@ impl Assembler {
             self.open = Some(self.begin(parameters)?);
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.entitle(self.title.as_deref());
+        match self.mark.take() {
+            // The title goes on below it.
+            Some(text) => {
+                open.title.clone_from(&self.title);
+                open.chapter(text);
+            }
+            None => open.entitle(self.title.as_deref()),
+        }
         open.take(unit)
     }
 
@@ -125,6 +141,7 @@ impl Assembler {
             frames: 0,
             duration: Duration::ZERO,
             chapters: Vec::new(),
+            title: None,
             out: Vec::new(),
         })
     }
@@ -173,13 +190,19 @@ impl Assembler {
 
 impl Open {
     fn entitle(&mut self, title: Option<&str>) {
-        let Some(title) = title else { return };
-        if self.chapters.last().is_none_or(|last| last.title != title) {
-            self.chapters.push(Chapter {
-                at: self.duration,
-                title: title.to_owned(),
-            });
+        if let Some(title) = title
+            && self.title.as_deref() != Some(title)
+        {
+            self.title = Some(title.to_owned());
+            self.chapter(title.to_owned());
         }
+    }
+
+    fn chapter(&mut self, title: String) {
+        self.chapters.push(Chapter {
+            at: self.duration,
+            title,
+        });
     }
 
     fn take(&mut self, unit: &Unit) -> io::Result<()> {

@@ -4,6 +4,7 @@ use ingest::api::Line;
 use ingest::config::Routing;
 use jiff::Timestamp;
 
+use super::coverage::expected_until;
 use super::join::holes;
 use super::published::{Gap, GapKind, LostBytes};
 use crate::manifest::{Manifest, Range, Rehearsal, Taped, routings};
@@ -13,7 +14,7 @@ use crate::manifest::{Manifest, Range, Rehearsal, Taped, routings};
 pub struct OnAir {
     /// From here on something was expected: the window's start if it has an end, otherwise the first sound.
     pub from: Timestamp,
-    /// Until here.
+    /// Until here; of a slot to its end, or to the last sound behind it.
     pub to: Timestamp,
     /// In order; none overlap.
     pub pieces: Vec<Piece>,
@@ -180,6 +181,17 @@ fn timeline(
     timeline
 }
 
+/// Nobody has to be on air behind this instant: what is silent to the end is none of the Recording there.
+fn leave_out_behind(timeline: &mut Vec<(Timestamp, Timestamp, Heard)>, until: Timestamp) {
+    while let Some((from, to, Heard::Nobody(_))) = timeline.last_mut() {
+        if *from < until {
+            *to = until.min(*to);
+            return;
+        }
+        timeline.pop();
+    }
+}
+
 /// What was on air within the Recording's window.
 #[must_use]
 pub fn on_air(manifest: &Manifest) -> OnAir {
@@ -192,17 +204,19 @@ pub fn on_air(manifest: &Manifest) -> OnAir {
         .collect();
     let last = stays.iter().map(|stay| stay.to).max().unwrap_or(window.from);
     // The next Recording begins at the limit, with the very byte where this one ends: see `offset`.
-    let limit = match window.until {
-        Some(_) => manifest.recording.limit,
-        None => last.min(manifest.recording.limit),
-    };
+    let held = manifest.recording.held_until().is_some();
+    let limit = manifest.recording.limit;
+    let limit = if held { limit } else { last.min(limit) };
     let mut timeline = timeline(&stays, &manifest.rehearsals, window.from, limit.max(window.from));
-    if window.until.is_none() {
+    if !held {
         // What was not on air before the first and behind the last was not expected either.
         let is_heard = |(_, _, heard): &(_, _, Heard)| matches!(heard, Heard::Stay(_));
         let first = timeline.iter().position(is_heard).unwrap_or(timeline.len());
         timeline.drain(..first);
         timeline.truncate(timeline.iter().rposition(is_heard).map_or(0, |last| last + 1));
+    }
+    if let Some(until) = expected_until(manifest) {
+        leave_out_behind(&mut timeline, until);
     }
     let mut on_air = OnAir {
         from: timeline.first().map_or(window.from, |first| first.0),

@@ -93,8 +93,38 @@ fn a_slot_has_edges_and_what_has_none_has_the_edges_of_what_was_on_air() {
     );
     let narrow = manifest(20, Some(90), Until, one());
     all_told("a narrow slot", &narrow, &[(0, 20, 90, 10, 80)], &[]);
+    let mut until_the_next_slot = wide.clone();
+    until_the_next_slot.recording.ends_idle = true;
+    all_told("idle before its end", &until_the_next_slot, &whole, &[]);
+    until_the_next_slot.recording.limit = at(90);
+    let cut = [(0, 10, 90, 0, 80)];
+    all_told("on air at its end", &until_the_next_slot, &cut, &[]);
     let longest = manifest(20, None, MaxLength, one());
     all_told("the greatest length", &longest, &[(0, 20, 100, 10, 90)], &[]);
+}
+
+#[test]
+fn nobody_has_to_overrun_a_slot() {
+    use GapKind::{NoSource, Rehearsal};
+    let slot = |sessions| {
+        let mut slot = manifest(0, Some(150), OverWhy::Until, sessions);
+        slot.recording.show = Some(crate::config::SlotOf {
+            name: "night-shift".to_owned(),
+            slot_end: at(100),
+        });
+        slot
+    };
+    let one = |from, to| slot(vec![session("a", 0, from, to, &[])]);
+    all_told("to the end", &one(0, 100), &[(0, 0, 100, 0, 100)], &[]);
+    let early = [(NoSource, 90, 100)];
+    all_told("not to the end", &one(0, 90), &[(0, 0, 90, 0, 90)], &early);
+    all_told("an overrun", &one(0, 120), &[(0, 0, 120, 0, 120)], &[]);
+    all_told("nobody", &slot(vec![]), &[], &[(NoSource, 0, 100)]);
+    let back = slot(vec![session("a", 0, 0, 90, &[]), session("b", 0, 110, 130, &[])]);
+    let pieces = [(0, 0, 90, 0, 90), (1, 110, 130, 0, 20)];
+    all_told("back in the overrun", &back, &pieces, &[(NoSource, 90, 110)]);
+    let off = slot(vec![session("a", 0, 0, 140, &[(80, Routing::Rehearsal)])]);
+    all_told("off air", &off, &[(0, 0, 80, 0, 80)], &[(Rehearsal, 80, 100)]);
 }
 
 #[test]

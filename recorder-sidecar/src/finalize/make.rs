@@ -7,6 +7,7 @@ use std::path::Path;
 use futures::StreamExt as _;
 use ingest::api::Line;
 use ingest::framing::clean_title;
+use jiff::Timestamp;
 
 use super::Error;
 use super::assemble::{Assembler, Made};
@@ -74,7 +75,7 @@ async fn assemble(
         }
     }
     let mut cutter = Cutter::new(container, piece.bytes, &headers);
-    let mut titles = Titles::of(taped);
+    let mut titles = Titles::of(taped, piece.bytes.from);
     let rest = takes(
         taped,
         Range {
@@ -89,8 +90,12 @@ async fn assemble(
         match fetched {
             Fetched::Bytes(at, bytes) => {
                 for unit in cutter.push(at, &bytes) {
-                    if titles.reach(unit.at) {
+                    let reached = titles.reach(unit.at);
+                    if reached.title {
                         assembler.title(titles.present());
+                    }
+                    if let Some(text) = reached.mark {
+                        assembler.mark(text);
                     }
                     assembler.take(container, &unit).map_err(failed)?;
                 }
@@ -113,44 +118,76 @@ async fn assemble(
     Ok(gaps)
 }
 
-/// The titles of a session, one after another.
+/// The titles of a session and the marks in it, one after another.
 struct Titles {
     told: Vec<(u64, String)>,
     next: usize,
+    marks: Vec<(u64, String)>,
+    next_mark: usize,
     begun: bool,
 }
 
+/// What a session's next unit begins with.
+#[derive(Debug, PartialEq, Eq)]
+struct Reached {
+    /// What is shown changes.
+    title: bool,
+    /// Somebody marked this place.
+    mark: Option<String>,
+}
+
 impl Titles {
-    fn of(taped: &Taped) -> Self {
-        let told = taped.lines.iter().filter_map(|line| match line {
+    /// Of a piece that begins at this offset: what was marked before it is none of it.
+    fn of(taped: &Taped, from: u64) -> Self {
+        let titles = taped.lines.iter().filter_map(|line| match line {
             Line::Title { at, t, title } => Some(((*at, *t), title)),
             _ => None,
         });
-        let mut told: Vec<_> = told
-            .filter_map(|(at, title)| Some((at, clean_title(title)?)))
-            .collect();
-        told.sort_by_key(|(at, _)| *at);
-        let told = told.into_iter().map(|((at, _), title)| (at, title)).collect();
+        let marks = taped.lines.iter().filter_map(|line| match line {
+            Line::Mark { at, t, text } => Some(((*at, *t), text)),
+            _ => None,
+        });
+        let mut marks = in_order(marks);
+        marks.retain(|(at, _)| *at >= from);
         Self {
-            told,
+            told: in_order(titles),
             next: 0,
+            marks,
+            next_mark: 0,
             begun: false,
         }
     }
 
-    /// Goes on to this offset; true if what is shown changes there. Another session's title never goes on.
-    fn reach(&mut self, offset: u64) -> bool {
-        let before = self.next;
-        while self.told.get(self.next).is_some_and(|(at, _)| *at <= offset) {
-            self.next += 1;
+    /// Goes on to this offset. Another session's title never goes on.
+    fn reach(&mut self, offset: u64) -> Reached {
+        let (title, mark) = (self.next, self.next_mark);
+        self.next += passed(&self.told[title..], offset);
+        self.next_mark += passed(&self.marks[mark..], offset);
+        let marked = self.marks[mark..self.next_mark].last();
+        Reached {
+            title: !std::mem::replace(&mut self.begun, true) || self.next > title,
+            mark: marked.map(|(_, text)| text.clone()),
         }
-        !std::mem::replace(&mut self.begun, true) || self.next > before
     }
 
     fn present(&self) -> Option<String> {
         let present = self.told.get(self.next.checked_sub(1)?);
         present.map(|(_, title)| title.clone())
     }
+}
+
+/// By their places, fit to be shown.
+fn in_order<'a>(told: impl Iterator<Item = ((u64, Timestamp), &'a String)>) -> Vec<(u64, String)> {
+    let mut told: Vec<_> = told
+        .filter_map(|(at, text)| Some((at, clean_title(text)?)))
+        .collect();
+    told.sort_by_key(|(at, _)| *at);
+    told.into_iter().map(|((at, _), text)| (at, text)).collect()
+}
+
+/// How many of these are at or before an offset.
+fn passed(told: &[(u64, String)], offset: u64) -> usize {
+    told.iter().take_while(|(at, _)| *at <= offset).count()
 }
 
 #[cfg(test)]
@@ -173,18 +210,37 @@ mod tests {
             line(0, 0, "Opening"),
             line(300, 30, "\u{202e}"),
         ];
-        let mut titles = Titles::of(&taped);
+        let mut titles = Titles::of(&taped, 0);
         let told: Vec<_> = [0, 50, 120, 200, 400]
-            .map(|offset| titles.reach(offset).then(|| titles.present().unwrap()))
+            .map(|offset| titles.reach(offset).title.then(|| titles.present().unwrap()))
             .into();
         let some = |title: &str| Some(title.to_owned());
         assert_eq!(told, [some("Opening"), None, some("B"), None, None]);
-        let mut from_the_middle = Titles::of(&taped);
-        assert!(from_the_middle.reach(99));
+        let mut from_the_middle = Titles::of(&taped, 0);
+        assert!(from_the_middle.reach(99).title);
         assert_eq!(from_the_middle.present(), some("Opening"));
         taped.lines.clear();
-        let mut none = Titles::of(&taped);
-        assert!(none.reach(99), "what another session said is over");
+        let mut none = Titles::of(&taped, 0);
+        assert!(none.reach(99).title, "what another session said is over");
         assert_eq!(none.present(), None);
+    }
+    #[test]
+    fn a_mark_is_at_the_first_unit_behind_it_and_never_from_before_the_piece() {
+        let mut taped = taped("s1", 0);
+        let mark = |offset, text: &str| Line::Mark {
+            at: offset,
+            t: at(1),
+            text: text.to_owned(),
+        };
+        taped.lines = vec![mark(100, "Interview"), mark(310, "News"), mark(320, "Weather")];
+        let told = |offsets: &[u64]| {
+            let mut titles = Titles::of(&taped, offsets[0]);
+            let marks = offsets.iter().map(|offset| titles.reach(*offset).mark);
+            marks.collect::<Vec<_>>()
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told(&[0, 90, 120, 130]), [None, None, some("Interview"), None]);
+        assert_eq!(told(&[200, 300, 400]), [None, None, some("Weather")]);
+        assert_eq!(told(&[100, 110]), [some("Interview"), None]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod assemble;
 mod chapters;
+mod coverage;
 mod cut;
 mod intervals;
 mod join;
@@ -15,7 +16,7 @@ mod probe;
 mod publish;
 mod rendition;
 mod upload;
-mod verify;
+pub(crate) mod verify;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -249,7 +250,7 @@ async fn work(
 }
 
 /// What all pods that were at work have left.
-async fn read_manifest(store: &Store) -> Result<Manifest, Error> {
+pub(crate) async fn read_manifest(store: &Store) -> Result<Manifest, Error> {
     let mut all = one_manifest(store, MANIFEST_KEY)
         .await?
         .ok_or(Error::NoManifest)?;
@@ -274,7 +275,7 @@ async fn one_manifest(store: &Store, key: &str) -> Result<Option<Manifest>, Erro
 }
 
 /// What of a manifest makes the objects.
-fn sum(manifest: &Manifest) -> String {
+pub(crate) fn sum(manifest: &Manifest) -> String {
     hex(&Sha256::digest(
         serde_json::to_vec(&manifest.sessions).unwrap_or_default(),
     ))

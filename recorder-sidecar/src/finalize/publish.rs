@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::assemble::Made;
+use super::coverage::{coverage, heard};
 use super::intervals::OnAir;
 use super::make::Making;
 use super::probe;
@@ -129,7 +130,7 @@ async fn try_publish(
         intervals: intervals(manifest, on_air),
         gaps: on_air.gaps.clone(),
         seconds,
-        coverage_percent: percent(seconds, on_air.from, on_air.to),
+        coverage_percent: coverage(manifest, on_air, seconds),
         objects,
         renditions,
         doubts,
@@ -239,17 +240,6 @@ fn intervals(manifest: &Manifest, on_air: &OnAir) -> Vec<Interval> {
     on_air.pieces.iter().map(interval).collect()
 }
 
-fn percent(seconds: f64, from: Timestamp, to: Timestamp) -> f64 {
-    let expected = to.duration_since(from).as_secs_f64();
-    let percent = if expected > 0.0 {
-        seconds / expected * 100.0
-    } else {
-        0.0
-    };
-    // Buffers of sources make a little more than there was time for.
-    (percent.min(100.0) * 100.0).round() / 100.0
-}
-
 /// What speaks against a Recording, by what is known before anything is stored.
 fn doubts_of(manifest: &Manifest, on_air: &OnAir, files: &[Made], least: Option<u8>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
@@ -259,7 +249,6 @@ fn doubts_of(manifest: &Manifest, on_air: &OnAir, files: &[Made], least: Option<
     let is_lost = |gap: &&Gap| gap.kind == GapKind::Lost;
     let lost = on_air.gaps.iter().filter(is_lost);
     let bytes: u64 = lost
-        .clone()
         .filter_map(|gap| gap.lost.as_ref())
         .map(|lost| lost.bytes.bytes())
         .sum();
@@ -274,22 +263,13 @@ fn doubts_of(manifest: &Manifest, on_air: &OnAir, files: &[Made], least: Option<
         session: taped.session.id.clone(),
     }));
     let seconds: f64 = files.iter().map(|made| made.duration.as_secs_f64()).sum();
-    let length = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64();
-    let heard: f64 = on_air
-        .pieces
-        .iter()
-        .map(|piece| length(piece.from, piece.to))
-        .sum();
-    let missing: f64 = lost.map(|gap| length(gap.from, gap.to)).sum();
-    let should = (heard - missing) * LEAST_PERCENT / 100.0;
+    let heard = heard(on_air, Timestamp::MAX);
+    let should = heard * LEAST_PERCENT / 100.0;
     // A source's encoder sends in bursts: some seconds are nothing.
     if seconds + 5.0 < should {
-        doubts.push(Doubt::LessThanHeard {
-            seconds,
-            heard: heard - missing,
-        });
+        doubts.push(Doubt::LessThanHeard { seconds, heard });
     }
-    let percent = percent(seconds, on_air.from, on_air.to);
+    let percent = coverage(manifest, on_air, seconds);
     if let Some(least) = least.filter(|least| percent < f64::from(*least)) {
         doubts.push(Doubt::ShowShort { percent, least });
     }

@@ -243,13 +243,6 @@ async fn a_version_that_was_moved_away_later_is_no_damage() {
 }
 
 #[test]
-fn coverage_has_two_digits_and_no_surprises() {
-    assert_eq!(percent(999.0, at(0), at(1000)).to_string(), "99.9");
-    assert_eq!(percent(1005.0, at(0), at(1000)).to_string(), "100");
-    assert_eq!(percent(0.0, at(0), at(0)).to_string(), "0");
-}
-
-#[test]
 fn a_playlist_names_files_beside_it() {
     let mut manifest = manifest(0, None, OverWhy::Idle, Vec::new());
     manifest.recording.title = "Show\n#EXT-X-EVIL".to_owned();

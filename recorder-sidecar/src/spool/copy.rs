@@ -105,6 +105,7 @@ impl Copy {
                 self.session.routing = *routing;
                 self.routings.push(line.clone());
             }
+            Line::Mark { .. } => {}
             Line::Lost { at, to } => self.lost.push(Range { from: *at, to: *to }),
             Line::End { at, t, why } => {
                 self.session.bytes = *at;

@@ -1,6 +1,6 @@
 //! A bucket in memory for tests, whose `ETag`s are what a test wants, and which spoils what it is told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,6 +50,8 @@ struct Lying {
 struct Inside {
     etags: Etags,
     objects: BTreeMap<String, Lying>,
+    /// Nobody may delete these.
+    locked: BTreeSet<String>,
     /// So many of the next puts are stored with a bit turned.
     spoils: usize,
     requests: Vec<(Method, String)>,
@@ -69,6 +71,7 @@ impl Fake {
         let inside = Arc::new(Mutex::new(Inside {
             etags,
             objects: BTreeMap::new(),
+            locked: BTreeSet::new(),
             spoils: 0,
             requests: Vec::new(),
         }));
@@ -103,6 +106,15 @@ impl Fake {
 
     pub fn spoil_next(&self, puts: usize) {
         self.inside().spoils = puts;
+    }
+
+    pub fn lock(&self, key: &str) {
+        let path = self.path(key);
+        self.inside().locked.insert(path);
+    }
+
+    pub fn unlock(&self) {
+        self.inside().locked.clear();
     }
 
     pub fn bytes(&self, key: &str) -> Option<Bytes> {
@@ -155,6 +167,10 @@ async fn answer(State(inside): State<Arc<Mutex<Inside>>>, request: Request) -> R
         (Method::PUT, _) => inside.put(path, body, &head.headers),
         (Method::POST, _) => inside.delete(&String::from_utf8_lossy(&body)),
         (Method::GET, Some(query)) if query.contains("list-type=2") => inside.list(query),
+        (Method::GET, Some(query)) if query.contains("uploads") => {
+            let none = "<ListMultipartUploadsResult/>";
+            plain(StatusCode::OK).body(none.into()).unwrap()
+        }
         _ => inside.get(&path),
     }
 }
@@ -196,11 +212,19 @@ impl Inside {
     }
 
     fn delete(&mut self, body: &str) -> Response {
+        let mut text = "<DeleteResult>".to_owned();
         for named in body.split("<Key>").skip(1) {
             let (key, _) = named.split_once("</Key>").unwrap();
-            self.objects.remove(&format!("/b/{key}"));
+            let path = format!("/b/{key}");
+            if self.locked.contains(&path) {
+                let code = "ObjectLockedByBucketPolicy";
+                write!(text, "<Error><Key>{key}</Key><Code>{code}</Code></Error>").unwrap();
+            } else {
+                self.objects.remove(&path);
+            }
         }
-        plain(StatusCode::OK).body("<DeleteResult/>".into()).unwrap()
+        text.push_str("</DeleteResult>");
+        plain(StatusCode::OK).body(text.into()).unwrap()
     }
 
     fn list(&self, query: &str) -> Response {

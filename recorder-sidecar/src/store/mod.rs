@@ -1,12 +1,15 @@
 //! The bucket. IO: HTTP.
 //!
 //! Every request is tried until the store answers: an outage, throttling, refused keys or a lost answer only take time. An
-//! error that comes out of here is one that asking again does not help. Keys are below the Recording's prefix.
+//! error that comes out of here is one that asking again does not help, unless patience was limited. Keys are below the
+//! Recording's prefix.
 
+mod delete;
 mod download;
 mod error;
 mod health;
 mod keys;
+mod lifecycle;
 mod multipart;
 mod object;
 mod pace;
@@ -31,6 +34,7 @@ use prometheus_client::registry::Registry;
 use crate::config::{Bucket, Profile, Recording};
 pub use crate::report::Trouble;
 
+pub use delete::Refusal;
 pub use download::Download;
 pub use error::Error;
 pub use multipart::{Part, Upload, Uploaded};
@@ -54,29 +58,55 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Keys that are refused are not asked for as often: the store may lock out who insists.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
-/// A Recording's place in a bucket. Clones share everything.
+/// A place in a bucket, mostly a Recording's. Clones share everything.
 #[derive(Clone, Debug)]
 pub struct Store {
     keys: Arc<Keys>,
     bucket: Arc<str>,
     prefix: Arc<str>,
     profile: Profile,
+    /// For how long a request is tried; `None`: until there is an answer.
+    patience: Option<Duration>,
     pace: Arc<Pace>,
     health: Arc<Health>,
 }
 
 impl Store {
-    /// With the keys in the files of `credentials`, which are read again for each request. Asks nothing yet.
+    /// A Recording's, with the keys in the files of `credentials`, which are read again for each request. Asks nothing yet.
     #[must_use]
     pub fn open(recording: &Recording, credentials: &Path) -> Self {
-        let bucket = &recording.store;
+        Self::at(&recording.store, recording.prefix(), credentials)
+    }
+
+    /// The same for everything below a prefix, which ends with `/`.
+    #[must_use]
+    pub fn at(bucket: &Bucket, prefix: String, credentials: &Path) -> Self {
         Self {
             keys: Arc::new(Keys::new(sdk(bucket), credentials)),
             bucket: bucket.bucket.as_str().into(),
-            prefix: recording.prefix().into(),
+            prefix: prefix.into(),
             profile: bucket.profile,
+            patience: None,
             pace: Arc::new(Pace::new(bucket.bandwidth_cap)),
             health: Arc::default(),
+        }
+    }
+
+    /// What is below a key of this one, which ends with `/`.
+    #[must_use]
+    pub fn below(&self, key: &str) -> Self {
+        Self {
+            prefix: self.key(key).into(),
+            ..self.clone()
+        }
+    }
+
+    /// The same, and what does not succeed for so long fails.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self
         }
     }
 
@@ -101,7 +131,7 @@ impl Store {
         format!("{}{key}", self.prefix)
     }
 
-    /// Asks until there is an answer.
+    /// Asks until there is an answer, or patience ends.
     async fn insist<T: Send, F>(&self, mut ask: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>> + Send,
@@ -110,7 +140,8 @@ impl Store {
             .with_jitter()
             .with_min_delay(FIRST_PAUSE)
             .with_max_delay(LONGEST_PAUSE)
-            .without_max_times();
+            .without_max_times()
+            .with_total_delay(self.patience);
         // The SDK's futures are so deep that the compiler gives up on what holds them.
         let boxed = || -> BoxFuture<'_, Result<T, Error>> { told_if_slow(ask()).boxed() };
         boxed

@@ -1,4 +1,4 @@
-//! Whole objects: put, looked at, listed, deleted. IO: HTTP.
+//! Whole objects: put, looked at, listed. IO: HTTP.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumMode, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::ChecksumMode;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, Stream};
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::sent::unquoted;
@@ -18,8 +19,6 @@ use super::{Body, Error, Store};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The slowest line that uploads are given time for.
 const SLOWEST: u64 = 32 << 10;
-/// The store takes no more keys in one request.
-const DELETED_AT_ONCE: usize = 1000;
 /// The name under which an object tells the SHA-256 of what was sent, in hexadecimal.
 pub const SHA256: &str = "sha256";
 const MD5: &str = "md5";
@@ -33,6 +32,8 @@ pub struct Object {
     pub size: u64,
     /// Without quotes.
     pub etag: String,
+    /// When it was put, if the store has told.
+    pub modified: Option<Timestamp>,
 }
 
 /// An object as the store tells of it.
@@ -133,14 +134,6 @@ impl Store {
             all.extend_from_slice(&bytes);
         }
         Ok(Some(all.freeze()))
-    }
-
-    /// Deletes objects; those that are not there are no error.
-    pub async fn delete(&self, keys: &[String]) -> Result<(), Error> {
-        for keys in keys.chunks(DELETED_AT_ONCE) {
-            self.insist(|| self.try_delete(keys)).await?;
-        }
-        Ok(())
     }
 
     async fn try_put_new(
@@ -255,46 +248,6 @@ impl Store {
             checksum_sha256: told.checksum_sha256().map(str::to_owned),
         }))
     }
-
-    async fn try_delete(&self, keys: &[String]) -> Result<(), Error> {
-        let doing = format!("DeleteObjects ({})", keys.len());
-        let cannot = |words: String| Error::Refused {
-            doing: doing.clone(),
-            status: 0,
-            code: "CannotBeAsked".to_owned(),
-            words,
-        };
-        let named = keys
-            .iter()
-            .map(|key| ObjectIdentifier::builder().key(self.key(key)).build());
-        let named: Vec<_> = named
-            .collect::<Result<_, _>>()
-            .map_err(|failure| cannot(failure.to_string()))?;
-        let delete = Delete::builder().set_objects(Some(named)).quiet(true).build();
-        let delete = delete.map_err(|failure| cannot(failure.to_string()))?;
-        let request = self
-            .keys
-            .client()?
-            .delete_objects()
-            .bucket(&*self.bucket)
-            .delete(delete);
-        let done = within(&doing, PATIENCE, request.send()).await?;
-        let done = done.map_err(|failure| Error::of(doing.clone(), "", &failure))?;
-        match done
-            .errors()
-            .iter()
-            .find(|failed| failed.code() != Some("NoSuchKey"))
-        {
-            None => Ok(()),
-            // Of a batch some may have failed for a moment: all are asked for again.
-            Some(failed) => Err(Error::Busy {
-                doing,
-                status: 200,
-                code: failed.code().unwrap_or("Unknown").to_owned(),
-                after: None,
-            }),
-        }
-    }
 }
 
 fn damaged(key: &str, sent: &Body, size: u64, etag: &str) -> Error {
@@ -341,6 +294,9 @@ impl Listing {
                 key: key.to_owned(),
                 size: size(object.size()),
                 etag: unquoted(object.e_tag()),
+                modified: object
+                    .last_modified()
+                    .and_then(|modified| Timestamp::from_second(modified.secs()).ok()),
             });
         }
         self.next = answer.next_continuation_token().map(str::to_owned);

@@ -1,11 +1,14 @@
-//! finalize as a process, between segments in a store behind a twin of R2 and what it makes of them. The oracle is the hash of
+//! finalize and keep as processes, between segments in a store behind a twin of R2 and what it makes of them. The oracle is the hash of
 //! each packet that the source sent, by ffmpeg.
 
 #![cfg(test)]
 
 mod audio;
+mod keep;
 mod shows;
+mod slots;
 mod stage;
+mod sweep;
 mod troubles;
 #[path = "../shared/versity.rs"]
 mod versity;

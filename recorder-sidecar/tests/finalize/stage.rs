@@ -33,7 +33,7 @@ pub struct Stage {
     pub store: Store,
     pub recording: serde_json::Value,
     pub versity: VersityGw,
-    dir: TempDir,
+    pub dir: TempDir,
 }
 
 impl Stage {

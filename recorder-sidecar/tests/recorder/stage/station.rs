@@ -274,6 +274,8 @@ fn input((priority, name): (u16, &str)) -> Input {
             user: user(routing, number),
             sha256: digest(PASSWORD),
             routing,
+            show: None,
+            turns: Vec::new(),
         }
     };
     let live = (0..USERS).map(credential(Routing::Live));

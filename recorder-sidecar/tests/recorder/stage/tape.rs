@@ -62,7 +62,7 @@ impl Tape {
         };
         let (config, told) = watch::channel(Arc::new(told));
         let mut tape = Self {
-            _keeper: keep(&shelf, told).unwrap(),
+            _keeper: keep(&shelf, told, watch::channel(true).1).unwrap(),
             stage,
             shelf,
             config,
@@ -124,6 +124,8 @@ impl Tape {
             user: "source".to_owned(),
             sha256: String::new(),
             routing,
+            show: None,
+            turns: Vec::new(),
         };
         let writer = self.shelf.begin(&input, &credential, Container::Mp3);
         Show {
