@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{conditions, quantity, text};
 
-/// For how long rehearsals are kept if nothing else is said.
-pub const DEFAULT_REHEARSAL_FOR: &str = "24h";
-
 /// For how long what a Station has recorded is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -20,12 +17,6 @@ pub struct Retention {
     #[schemars(length(min = 2, max = 8))]
     #[x_kube(validation = text::age())]
     pub keep_for: Option<String>,
-
-    /// Rehearsals stay on the tape for so long, if there is room. Default: `24h`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 8))]
-    #[x_kube(validation = text::age())]
-    pub rehearsal_for: Option<String>,
 }
 
 /// What was deleted from a Station's bucket that belongs to no recording.
@@ -99,12 +90,6 @@ impl Retention {
     pub fn keep_for_seconds(&self) -> Option<u64> {
         quantity::age(self.keep_for.as_deref()?)
     }
-
-    /// For how many seconds rehearsals are kept; `None` if what is written is no time.
-    #[must_use]
-    pub fn rehearsal_for_seconds(&self) -> Option<u64> {
-        quantity::age(self.rehearsal_for.as_deref().unwrap_or(DEFAULT_REHEARSAL_FOR))
-    }
 }
 
 #[cfg(test)]
@@ -114,10 +99,8 @@ mod tests {
     #[test]
     fn defaults() {
         assert_eq!(Retention::default().keep_for_seconds(), None);
-        assert_eq!(Retention::default().rehearsal_for_seconds(), Some(86_400));
         let year = Retention {
             keep_for: Some("365d".to_owned()),
-            ..Retention::default()
         };
         assert_eq!(year.keep_for_seconds(), Some(31_536_000));
     }

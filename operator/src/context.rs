@@ -8,8 +8,10 @@ use kube::{
 };
 
 use crate::{
+    clock::Clock,
     k8s::{apply::Ledger, backoff::Backoff},
     metrics::Metrics,
+    notices::Notices,
     recorders::Recorders,
     sources::Sources,
     watch::Stores,
@@ -34,6 +36,8 @@ pub struct Context {
     pub client: Client,
     /// Images of pods that name none.
     pub images: Images,
+    /// What time it is.
+    pub clock: Clock,
     /// What the watches saw.
     pub stores: Arc<Stores>,
     /// What was applied.
@@ -44,6 +48,8 @@ pub struct Context {
     pub sources: Sources,
     /// How the recorders are.
     pub recorders: Recorders,
+    /// Whether those who are to be told are.
+    pub notices: Notices,
     /// Publishes Events, merging repeated ones.
     pub recorder: Recorder,
     /// Whom Events are from.

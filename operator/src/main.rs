@@ -9,7 +9,7 @@ use radio_operator::{args::Args, run, telemetry};
 async fn main() -> ExitCode {
     let args = Args::parse();
     telemetry::init();
-    match run::run(args).await {
+    match Box::pin(run::run(args)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(

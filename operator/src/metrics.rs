@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use radio_crds::conditions::READY;
+use radio_crds::{conditions::READY, show::Outcome};
 
 use crate::{k8s::conditions::find, watch::Stores};
 
@@ -43,6 +43,25 @@ pub struct ByName {
     name: &'static str,
 }
 
+/// Labels of what became of a Show's slots.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByOutcome {
+    namespace: String,
+    show: String,
+    outcome: String,
+}
+
+/// What can become of a slot, for good.
+const OUTCOMES: [Outcome; 7] = [
+    Outcome::Recorded,
+    Outcome::Short,
+    Outcome::Doubtful,
+    Outcome::Missed,
+    Outcome::NotRecorded,
+    Outcome::Aired,
+    Outcome::Taken,
+];
+
 /// The operator's own series.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,6 +75,7 @@ pub struct Metrics {
     retried: Family<ByName, Counter>,
     worked: Family<ByName, Histogram>,
     leading: Family<ByName, Gauge>,
+    slots: Family<ByOutcome, Counter>,
 }
 
 /// How a reconcile ended.
@@ -100,6 +120,7 @@ impl Metrics {
             retried: Family::default(),
             worked: Family::new_with_constructor(reconcile_seconds),
             leading: Family::default(),
+            slots: Family::default(),
         };
         metrics.register_controllers(registry);
         registry.register(
@@ -121,6 +142,11 @@ impl Metrics {
             "leader_election_master_status",
             "1 if this replica is the one that works",
             metrics.leading.clone(),
+        );
+        registry.register(
+            "radio_show_slots",
+            "Slots of Shows that are over, by what became of them",
+            metrics.slots.clone(),
         );
         metrics
     }
@@ -220,11 +246,42 @@ impl Metrics {
         }
     }
 
+    /// A Show is there; its series start at 0.
+    pub fn show(&self, namespace: &str, show: &str) {
+        for outcome in OUTCOMES {
+            self.slots
+                .get_or_create(&by_outcome(namespace, show, outcome))
+                .inc_by(0);
+        }
+    }
+
+    /// A Show is gone, and its series go with it.
+    pub fn show_gone(&self, namespace: &str, show: &str) {
+        for outcome in OUTCOMES {
+            self.slots.remove(&by_outcome(namespace, show, outcome));
+        }
+    }
+
+    /// It is known what became of a slot.
+    pub fn slot_over(&self, namespace: &str, show: &str, outcome: Outcome) {
+        self.slots
+            .get_or_create(&by_outcome(namespace, show, outcome))
+            .inc();
+    }
+
     /// Whether this replica works.
     pub fn leading(&self, lease: &'static str, leading: bool) {
         self.leading
             .get_or_create(&ByName { name: lease })
             .set(i64::from(leading));
+    }
+}
+
+fn by_outcome(namespace: &str, show: &str, outcome: Outcome) -> ByOutcome {
+    ByOutcome {
+        namespace: namespace.to_owned(),
+        show: show.to_owned(),
+        outcome: format!("{outcome:?}"),
     }
 }
 
@@ -259,7 +316,7 @@ impl Collector for Conditions {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut metric = encoder.encode_descriptor(
             "radio_resource_status_condition",
-            "Conditions of Stations, Mounts and Recordings that are not verified; the value is always 1",
+            "Conditions of Stations, Mounts, Shows and Recordings that are not verified; the value is always 1",
             None,
             MetricType::Gauge,
         )?;
@@ -273,6 +330,12 @@ impl Collector for Conditions {
             if let DeserializeGuard(Ok(mount)) = &*mount {
                 let conditions = mount.status.iter().flat_map(|status| &status.conditions);
                 write_conditions(&mut metric, "Mount", mount, conditions)?;
+            }
+        }
+        for show in self.0.shows.state() {
+            if let DeserializeGuard(Ok(show)) = &*show {
+                let conditions = show.status.iter().flat_map(|status| &status.conditions);
+                write_conditions(&mut metric, "Show", show, conditions)?;
             }
         }
         for recording in self.0.recordings.state() {

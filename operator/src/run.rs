@@ -20,7 +20,7 @@ use kube::{
     },
 };
 use prometheus_client::registry::Registry;
-use radio_crds::{GROUP, Mount, Recording, Station, VERSION};
+use radio_crds::{GROUP, Mount, Recording, Show, Station, VERSION};
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -29,6 +29,7 @@ use tokio::{
 
 use crate::{
     args::{Args, Switch},
+    clock::{self, Clock},
     context::{Context, Images},
     health::Readiness,
     http,
@@ -41,6 +42,7 @@ use crate::{
     },
     lease::{self, Held, Lease, Lost},
     metrics::{Conditions, Ended, Metrics},
+    notices::{self, Notices},
     recorders::{self, Recorders},
     sources::{self, Sources},
     watch::{Queues, Stores, Writers, follow},
@@ -88,6 +90,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::register(&mut registry));
     metrics.leading(lease::NAME, false);
     Conditions::register(&mut registry, stores.clone());
+    notices::metrics::register(&mut registry, stores.clone());
 
     let http = http::serve(args.http, readiness.clone(), Arc::new(registry));
     let work = work(&args, client, stores, writers, &readiness, &metrics);
@@ -187,7 +190,7 @@ async fn missing_crds(client: &Client) -> Result<Vec<String>, kube::Error> {
         Err(kube::Error::Api(status)) if status.is_not_found() => Vec::new(),
         Err(error) => return Err(error),
     };
-    Ok(["stations", "mounts", "recordings"]
+    Ok(["stations", "mounts", "shows", "recordings"]
         .into_iter()
         .filter(|plural| !installed.iter().any(|found| found == plural))
         .map(|plural| format!("{plural}.{GROUP}"))
@@ -205,10 +208,12 @@ async fn control(
 ) -> &'static str {
     let (stations, station_queue) = unbounded();
     let (mounts, mount_queue) = unbounded();
+    let (shows, show_queue) = unbounded();
     let (recordings, recording_queue) = unbounded();
     let queues = Queues {
         stations,
         mounts,
+        shows,
         recordings,
     };
     let watches = follow(client, &stores, writers, &queues, readiness);
@@ -226,11 +231,13 @@ async fn control(
             ingest: args.ingest_image.clone(),
             recorder: args.recorder_image.clone(),
         },
+        clock: Clock::default(),
         stores: stores.clone(),
         ledger: Ledger::default(),
         backoff: Backoff::default(),
         sources,
         recorders,
+        notices: Notices::default(),
         recorder: Recorder::new(client.clone(), reporter.clone()),
         reporter,
         metrics: metrics.clone(),
@@ -240,10 +247,12 @@ async fn control(
         if !stores.filled().await {
             return;
         }
+        clock::first(&context).await;
         tracing::info!("all copies are filled, reconciling begins");
         tokio::select! {
             () = spawn_controller::<Station>(&context, &stores.stations, station_queue, args.concurrency) => {}
             () = spawn_controller::<Mount>(&context, &stores.mounts, mount_queue, args.concurrency) => {}
+            () = spawn_controller::<Show>(&context, &stores.shows, show_queue, args.concurrency) => {}
             () = spawn_controller::<Recording>(&context, &stores.recordings, recording_queue, args.concurrency) => {}
         }
     };
@@ -251,7 +260,9 @@ async fn control(
         () = watches => "watches",
         () = controllers => "controllers",
         () = sources::follow::run(context.clone(), orders, queues.clone()) => "followers of ingests",
-        () = recorders::follow::run(context.clone(), recorder_orders, queues) => "followers of recorders",
+        () = recorders::follow::run(context.clone(), recorder_orders, queues.clone()) => "followers of recorders",
+        () = notices::follow::run(context.clone(), queues.clone()) => "notices",
+        () = clock::follow(context.clone(), queues) => "clock",
     }
 }
 

@@ -36,6 +36,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    clock::Clock,
     context::{Context, Images},
     k8s::{
         apply::Ledger,
@@ -49,6 +50,7 @@ use crate::{
         inputs::Secrets,
         validate::ValidMount,
     },
+    notices::Notices,
     recorders::Recorders,
     sources::Sources,
     station::{
@@ -276,6 +278,8 @@ pub fn valid_station_with(station: &str, mounts: &[&str], recordings: Vec<Record
             roll: Roll::Idle,
             recordings,
             fill: None,
+            shows: Vec::new(),
+            now: Timestamp::UNIX_EPOCH,
         },
     )
 }
@@ -390,6 +394,13 @@ impl MockApi {
             .collect()
     }
 
+    /// The bodies of all requests with this method so far.
+    pub fn bodies(&self, method: &str) -> Vec<Value> {
+        let asked = self.asked.lock().unwrap();
+        let with = asked.iter().filter(|asked| asked.method == method);
+        with.map(|asked| asked.body.clone()).collect()
+    }
+
     /// The body of the last request with this method.
     pub fn last_body(&self, method: &str) -> Value {
         let asked = self.asked.lock().unwrap();
@@ -426,8 +437,10 @@ pub fn context(client: Client, stores: Stores) -> Context {
         instance: None,
     };
     Context {
+        clock: Clock::default(),
         sources: Sources::new(Timestamp::UNIX_EPOCH).0,
         recorders: Recorders::new().0,
+        notices: Notices::default(),
         recorder: Recorder::new(client.clone(), reporter.clone()),
         reporter,
         client,

@@ -8,13 +8,13 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Resource, ResourceExt, core::PartialObjectMeta};
-use radio_crds::{GROUP, MOUNT_LABEL, Mount, RECORDING_LABEL, Recording, STATION_LABEL};
+use kube::{Resource, ResourceExt, core::PartialObjectMeta, runtime::reflector::ObjectRef};
+use radio_crds::{GROUP, MOUNT_LABEL, Mount, RECORDING_LABEL, Recording, SHOW_LABEL, STATION_LABEL, Show};
 
 use crate::{
     k8s::meta::{COMPONENT_LABEL, Component, controller_of, names},
     recording::needs_tape,
-    watch::{GuardedMount, GuardedRecording, GuardedStation, Stores},
+    watch::{GuardedMount, GuardedRecording, GuardedShow, GuardedStation, Stores},
 };
 
 /// An object to be reconciled.
@@ -29,6 +29,13 @@ pub enum Wake {
     },
     /// A Mount.
     Mount {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A Show.
+    Show {
         /// Its namespace.
         namespace: String,
         /// Its name.
@@ -50,6 +57,10 @@ impl Wake {
 
     fn mount(metadata: &ObjectMeta, name: &str) -> Self {
         mount(metadata.namespace.as_deref().unwrap_or_default(), name)
+    }
+
+    fn show(metadata: &ObjectMeta, name: &str) -> Self {
+        show(metadata.namespace.as_deref().unwrap_or_default(), name)
     }
 
     fn recording(metadata: &ObjectMeta, name: &str) -> Self {
@@ -75,6 +86,15 @@ pub fn mount(namespace: &str, name: &str) -> Wake {
     }
 }
 
+/// A Show, by name.
+#[must_use]
+pub fn show(namespace: &str, name: &str) -> Wake {
+    Wake::Show {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
 /// A Recording, by name.
 #[must_use]
 pub fn recording(namespace: &str, name: &str) -> Wake {
@@ -84,11 +104,12 @@ pub fn recording(namespace: &str, name: &str) -> Wake {
     }
 }
 
-/// A Station tells its Mounts what listeners read about it, and that it exists.
+/// A Station tells its Mounts what listeners read about it, and that it exists, and its Shows where slots are recorded.
 #[must_use]
 pub fn by_station(station: &GuardedStation, stores: &Stores) -> Vec<Wake> {
     let name = station.name_any();
     let mut wakes = mounts_of(station.meta(), &name, stores);
+    wakes.extend(shows_of_station(station.meta(), &name, stores));
     wakes.push(Wake::station(station.meta(), &name));
     wakes
 }
@@ -97,6 +118,8 @@ pub fn by_station(station: &GuardedStation, stores: &Stores) -> Vec<Wake> {
 #[must_use]
 pub fn by_mount(mount: &GuardedMount, stores: &Stores) -> Vec<Wake> {
     let mut wakes = vec![Wake::mount(mount.meta(), &mount.name_any())];
+    let namespace = mount.meta().namespace.as_deref().unwrap_or_default();
+    wakes.extend(shows_of(namespace, &mount.name_any(), stores));
     if let Ok(mount) = &mount.0 {
         let station = &mount.spec.station_ref.name;
         wakes.push(Wake::station(&mount.metadata, station));
@@ -120,10 +143,29 @@ fn sorted(mut wakes: Vec<Wake>) -> Vec<Wake> {
     wakes
 }
 
-/// A Recording is named by its Mount, and its Station's ingest keeps the tape for it.
+/// A Show decides who is let in, by its Station's ingest, and what is recorded of its Mount; a slot of one Show ends where
+/// that of another one begins.
+#[must_use]
+pub fn by_show(show: &GuardedShow, stores: &Stores) -> Vec<Wake> {
+    let mut wakes = vec![Wake::show(show.meta(), &show.name_any())];
+    if let Ok(show) = &show.0 {
+        let mount = &show.spec.mount_ref.name;
+        let namespace = show.metadata.namespace.as_deref().unwrap_or_default();
+        wakes.extend(shows_of(namespace, mount, stores));
+        wakes.push(Wake::mount(&show.metadata, mount));
+        wakes.extend(station_of(&show.metadata, mount, stores));
+    }
+    sorted(wakes)
+}
+
+/// A Recording is named by its Mount, and its Station's ingest keeps the tape for it; what became of it is what became of the
+/// slot it is of.
 #[must_use]
 pub fn by_recording(recording: &GuardedRecording, _: &Stores) -> Vec<Wake> {
     let mut wakes = vec![Wake::recording(recording.meta(), &recording.name_any())];
+    if let Some(show) = recording.labels().get(SHOW_LABEL) {
+        wakes.push(Wake::show(recording.meta(), show));
+    }
     if let Ok(recording) = &recording.0 {
         wakes.push(Wake::mount(&recording.metadata, &recording.spec.mount));
         wakes.push(Wake::station(&recording.metadata, &recording.spec.station));
@@ -131,7 +173,7 @@ pub fn by_recording(recording: &GuardedRecording, _: &Stores) -> Vec<Wake> {
     wakes
 }
 
-/// A Job concerns the Recording it works for.
+/// A Job concerns whom it works for.
 #[must_use]
 pub fn by_job(job: &Job, stores: &Stores) -> Vec<Wake> {
     by_child(job, stores)
@@ -169,6 +211,9 @@ pub fn by_pod(pod: &Pod, _: &Stores) -> Vec<Wake> {
     if let Some(recording) = label(RECORDING_LABEL) {
         return vec![Wake::recording(&pod.metadata, recording)];
     }
+    if let Some(show) = label(SHOW_LABEL) {
+        return vec![Wake::show(&pod.metadata, show)];
+    }
     match (label(MOUNT_LABEL), label(STATION_LABEL)) {
         (Some(mount), _) => vec![Wake::mount(&pod.metadata, mount)],
         (None, Some(station)) => vec![Wake::station(&pod.metadata, station)],
@@ -199,11 +244,28 @@ pub fn by_secret(secret: &PartialObjectMeta<Secret>, stores: &Stores) -> Vec<Wak
                 .as_ref()
                 .is_ok_and(|mount| secrets_of(mount).any(|named| named == name))
     });
+    let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
     for mount in named_by.iter().filter_map(|mount| mount.0.as_ref().ok()) {
         wakes.push(Wake::mount(&mount.metadata, &mount.name_any()));
+        wakes.extend(shows_of(namespace, &mount.name_any(), stores));
         wakes.push(Wake::station(&mount.metadata, &mount.spec.station_ref.name));
     }
+    let presented = stores.shows.state_filter(|show| {
+        let named = |show: &Show| passwords_of(show).any(|named| named == name);
+        show.meta().namespace == secret.metadata.namespace && show.0.as_ref().is_ok_and(named)
+    });
+    for show in presented.iter().filter_map(|show| show.0.as_ref().ok()) {
+        wakes.push(Wake::show(&show.metadata, &show.name_any()));
+        wakes.extend(station_of(&show.metadata, &show.spec.mount_ref.name, stores));
+    }
     sorted(wakes)
+}
+
+/// Every Secret with passwords of a Show's presenters.
+fn passwords_of(show: &Show) -> impl Iterator<Item = String> {
+    let presenters = show.spec.presenters.iter();
+    let named = presenters.filter_map(|presenter| Some(presenter.password_secret_ref.as_ref()?.name.clone()));
+    named.chain([names::presenters(&show.name_any())])
 }
 
 /// Every Secret with passwords of a Mount's inputs.
@@ -224,6 +286,7 @@ pub fn by_child<K: Resource>(child: &K, _: &Stores) -> Vec<Wake> {
     match owner.kind.as_str() {
         "Station" if ours => vec![Wake::station(child.meta(), &owner.name)],
         "Mount" if ours => vec![Wake::mount(child.meta(), &owner.name)],
+        "Show" if ours => vec![Wake::show(child.meta(), &owner.name)],
         "Recording" if ours => vec![Wake::recording(child.meta(), &owner.name)],
         _ => Vec::new(),
     }
@@ -280,6 +343,36 @@ pub fn recordings_of(namespace: &str, mount: &str, stores: &Stores) -> Vec<Wake>
     recordings(&metadata, stores, |recording| recording.spec.mount == mount)
 }
 
+/// The Station of a Mount, if it is known.
+fn station_of(metadata: &ObjectMeta, mount: &str, stores: &Stores) -> Option<Wake> {
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let found = stores.mounts.get(&ObjectRef::new(mount).within(namespace))?;
+    let mount = found.0.as_ref().ok()?;
+    Some(Wake::station(metadata, &mount.spec.station_ref.name))
+}
+
+fn shows_of_station(metadata: &ObjectMeta, station: &str, stores: &Stores) -> Vec<Wake> {
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let mounts = stores.mounts_of(namespace, station);
+    mounts
+        .iter()
+        .flat_map(|mount| shows_of(namespace, &mount.name_any(), stores))
+        .collect()
+}
+
+/// The Shows of a Mount.
+#[must_use]
+pub fn shows_of(namespace: &str, mount: &str, stores: &Stores) -> Vec<Wake> {
+    let selected = stores.shows.state_filter(|guarded| {
+        let at_mount = |show: &Show| show.spec.mount_ref.name == mount;
+        guarded.meta().namespace.as_deref() == Some(namespace) && guarded.0.as_ref().is_ok_and(at_mount)
+    });
+    selected
+        .iter()
+        .map(|found| show(namespace, &found.name_any()))
+        .collect()
+}
+
 fn mounts_of(metadata: &ObjectMeta, station: &str, stores: &Stores) -> Vec<Wake> {
     select_mounts(metadata, stores, |mount| mount.spec.station_ref.name == station)
 }
@@ -303,6 +396,7 @@ mod tests {
     use super::*;
     use crate::{
         recording::sample,
+        show::sample as shows,
         testing::{
             FULL_MOUNT, PLAIN_MOUNT, PLAIN_STATION, WILDCARD_MOUNT, fill, owned_by_station, stores, yaml,
         },
@@ -320,6 +414,7 @@ mod tests {
         let name = |wake| match wake {
             Wake::Station { namespace, name } => format!("Station {namespace}/{name}"),
             Wake::Mount { namespace, name } => format!("Mount {namespace}/{name}"),
+            Wake::Show { namespace, name } => format!("Show {namespace}/{name}"),
             Wake::Recording { namespace, name } => format!("Recording {namespace}/{name}"),
         };
         wakes.into_iter().map(name).collect()
@@ -479,6 +574,99 @@ mod tests {
         );
         assert_eq!(names(recordings_of("city", "live", &stores)), [live]);
         assert_eq!(names(recordings_of("elsewhere", "live", &stores)), [""; 0]);
+    }
+
+    /// A Station with three Mounts, with two Shows of `talk` and one in another namespace.
+    fn seen_with_shows() -> Stores {
+        let (stores, mut writers) = stores(
+            &[yaml(PLAIN_STATION)],
+            &[yaml(PLAIN_MOUNT), yaml(FULL_MOUNT), yaml(WILDCARD_MOUNT)],
+        );
+        let mut elsewhere: Show = yaml(shows::PLAIN);
+        elsewhere.metadata.namespace = Some("elsewhere".to_owned());
+        let all = [yaml(shows::FULL), yaml(shows::PLAIN), elsewhere];
+        fill(&mut writers.shows, all.map(|show| DeserializeGuard(Ok(show))));
+        stores
+    }
+
+    #[test]
+    fn a_show_concerns_its_mount_its_station_and_its_rivals() {
+        let stores = seen_with_shows();
+        let (news, night) = ("Show city/news", "Show city/night-shift");
+        let show = DeserializeGuard(Ok(yaml(shows::FULL)));
+        let woken = ["Station city/radio", "Mount city/talk", news, night];
+        assert_eq!(names(by_show(&show, &stores)), woken);
+        // One that was deleted has to leave its slots to the others.
+        let gone: Show = yaml(&shows::PLAIN.replace("name: news", "name: gone"));
+        let woken = names(by_show(&DeserializeGuard(Ok(gone)), &stores));
+        assert_eq!(
+            woken,
+            [
+                "Station city/radio",
+                "Mount city/talk",
+                "Show city/gone",
+                news,
+                night
+            ]
+        );
+        let mount = DeserializeGuard(Ok(yaml(FULL_MOUNT)));
+        let woken = names(by_mount(&mount, &stores));
+        assert!(woken.contains(&news.to_owned()) && woken.contains(&night.to_owned()));
+        let station = DeserializeGuard(Ok(yaml(PLAIN_STATION)));
+        assert!(names(by_station(&station, &stores)).contains(&news.to_owned()));
+        assert_eq!(
+            names(shows_of("elsewhere", "talk", &stores)),
+            ["Show elsewhere/news"]
+        );
+        assert_eq!(names(shows_of("city", "live", &stores)), [""; 0]);
+    }
+
+    #[test]
+    fn passwords_of_presenters_concern_their_show_and_its_ingest() {
+        let stores = seen_with_shows();
+        let secret = |name: &str| PartialObjectMeta::<Secret> {
+            types: None,
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some("city".to_owned()),
+                ..ObjectMeta::default()
+            },
+            _phantom: std::marker::PhantomData,
+        };
+        let (news, night) = ("Show city/news", "Show city/night-shift");
+        let woken = |name: &str| names(by_secret(&secret(name), &stores));
+        assert_eq!(woken("night-shift-presenters"), ["Station city/radio", night]);
+        assert_eq!(
+            woken("djs"),
+            ["Station city/radio", "Mount city/talk", news, night]
+        );
+        // The keys of a Mount are the inputs of its Shows.
+        assert_eq!(woken("mic-keys"), ["Station city/radio", "Mount city/mics"]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_show_wakes_it() {
+        let stores = seen_with_shows();
+        let mut recording: Recording = yaml(sample::PLAIN);
+        recording
+            .labels_mut()
+            .insert(SHOW_LABEL.to_owned(), "news".to_owned());
+        let woken = names(by_recording(&DeserializeGuard(Ok(recording)), &stores));
+        assert!(woken.contains(&"Show city/news".to_owned()), "{woken:?}");
+        let labels = json!({STATION_LABEL: "radio", SHOW_LABEL: "news"});
+        let pod =
+            serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "city", "labels": labels}}));
+        assert_eq!(names(by_pod(&pod.unwrap(), &stores)), ["Show city/news"]);
+        let show: Show = yaml(shows::PLAIN);
+        let secret = Secret {
+            metadata: ObjectMeta {
+                namespace: Some("city".to_owned()),
+                owner_references: show.controller_owner_ref(&()).map(|owner| vec![owner]),
+                ..ObjectMeta::default()
+            },
+            ..Secret::default()
+        };
+        assert_eq!(names(by_child(&secret, &stores)), ["Show city/news"]);
     }
 
     #[test]

@@ -1,11 +1,8 @@
 //! One watch per kind of object for the whole process: it keeps a copy, and wakes whom a change concerns. IO.
 
-use std::{
-    collections::HashMap,
-    fmt::Debug,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+mod notable;
+
+use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
 use futures::{StreamExt, channel::mpsc::UnboundedSender, future::BoxFuture};
 use k8s_openapi::api::{
@@ -23,7 +20,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use radio_crds::{Mount, Recording, Station};
+use radio_crds::{Mount, Recording, Show, Station};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -32,10 +29,14 @@ use crate::{
     wake::{self, Wake},
 };
 
+use notable::{is_ours, spec_and_labels, spec_labels_and_phase, spec_labels_and_slots, version};
+
 /// A Station, or what is left of one we cannot read.
 pub type GuardedStation = DeserializeGuard<Station>;
 /// A Mount, or what is left of one we cannot read.
 pub type GuardedMount = DeserializeGuard<Mount>;
+/// A Show, or what is left of one we cannot read.
+pub type GuardedShow = DeserializeGuard<Show>;
 /// A Recording, or what is left of one we cannot read.
 pub type GuardedRecording = DeserializeGuard<Recording>;
 
@@ -72,6 +73,8 @@ stores! {
     stations: GuardedStation,
     /// All Mounts.
     mounts: GuardedMount,
+    /// All Shows.
+    shows: GuardedShow,
     /// All Recordings.
     recordings: GuardedRecording,
     /// Our Deployments.
@@ -123,6 +126,23 @@ impl Stores {
         unreadable.iter().map(|mount| mount.name_any()).collect()
     }
 
+    /// The Shows of a Mount, those we can read, the oldest first.
+    #[must_use]
+    pub fn shows_of(&self, namespace: &str, mount: &str) -> Vec<Show> {
+        let mut shows: Vec<Show> = self
+            .shows
+            .state()
+            .iter()
+            .filter_map(|show| show.0.as_ref().ok())
+            .filter(|show| show.metadata.namespace.as_deref() == Some(namespace))
+            .filter(|show| show.spec.mount_ref.name == mount)
+            .filter(|show| show.metadata.deletion_timestamp.is_none())
+            .cloned()
+            .collect();
+        shows.sort_by_cached_key(|show| (show.creation_timestamp().map(|time| time.0), show.name_any()));
+        shows
+    }
+
     /// The Recordings of a Station, those we can read that are wanted, by name.
     #[must_use]
     pub fn recordings_of(
@@ -163,6 +183,8 @@ pub struct Queues {
     pub stations: UnboundedSender<ObjectRef<GuardedStation>>,
     /// Of the Mount controller.
     pub mounts: UnboundedSender<ObjectRef<GuardedMount>>,
+    /// Of the Show controller.
+    pub shows: UnboundedSender<ObjectRef<GuardedShow>>,
     /// Of the Recording controller.
     pub recordings: UnboundedSender<ObjectRef<GuardedRecording>>,
 }
@@ -178,6 +200,10 @@ impl Queues {
                 .map_err(drop),
             Wake::Mount { namespace, name } => self
                 .mounts
+                .unbounded_send(ObjectRef::new(&name).within(&namespace))
+                .map_err(drop),
+            Wake::Show { namespace, name } => self
+                .shows
                 .unbounded_send(ObjectRef::new(&name).within(&namespace))
                 .map_err(drop),
             Wake::Recording { namespace, name } => self
@@ -217,6 +243,7 @@ pub fn follow(
     let watches: Vec<BoxFuture<'static, ()>> = vec![
         follower.watch(writers.stations, all(), spec_and_labels, wake::by_station),
         follower.watch(writers.mounts, all(), spec_and_labels, wake::by_mount),
+        follower.watch(writers.shows, all(), spec_labels_and_slots, wake::by_show),
         follower.watch(
             writers.recordings,
             all(),
@@ -264,10 +291,10 @@ impl Follower {
         let name = follower.readiness.expect_watch(&K::plural(&()));
         let events = watcher(Api::<K>::all(follower.client.clone()), config)
             .default_backoff()
-            // Nothing here reads annotations, and `kubectl apply` copies whole Secrets into them.
+            // Nothing here reads annotations of others, and `kubectl apply` copies whole Secrets into them.
             .modify(|object| {
                 object.managed_fields_mut().clear();
-                object.annotations_mut().clear();
+                object.annotations_mut().retain(|key, _| is_ours(key));
             });
         Box::pin(async move {
             let mut copy = Copied {
@@ -346,36 +373,6 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + 'static> Copied<K> {
     }
 }
 
-/// Our own kinds: a status we wrote is no news.
-fn spec_and_labels<K: Resource>(object: &K) -> u64 {
-    digest(&(&object.meta().uid, object.meta().generation, object.labels()))
-}
-
-/// How far a Recording is decides what is named on its Mount, and whether the tape is still needed.
-fn spec_labels_and_phase(recording: &GuardedRecording) -> u64 {
-    let recorded = recording.0.as_ref().ok();
-    let phase = recorded.and_then(|recording| recording.status.as_ref()?.phase);
-    let over = recorded.and_then(|recording| recording.status.as_ref()?.over);
-    let ended = recorded.and_then(|recording| recording.status.as_ref()?.ended_at.as_ref());
-    digest(&(
-        spec_and_labels(recording),
-        phase,
-        over,
-        ended.map(|ended| ended.0),
-    ))
-}
-
-/// Other kinds: everything is news.
-fn version<K: Resource>(object: &K) -> u64 {
-    digest(&(&object.meta().uid, &object.meta().resource_version))
-}
-
-fn digest<T: Hash>(value: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
 #[cfg(test)]
 mod tests {
     use futures::channel::mpsc::unbounded;
@@ -444,6 +441,7 @@ mod tests {
         let queues = Queues {
             stations: unbounded().0,
             mounts: unbounded().0,
+            shows: unbounded().0,
             recordings: unbounded().0,
         };
         tokio::spawn(follow(
@@ -454,7 +452,7 @@ mod tests {
             &Arc::new(Readiness::new()),
         ));
         let all_asked = async {
-            while api.asked().len() < 13 {
+            while api.asked().len() < 14 {
                 tokio::task::yield_now().await;
             }
         };

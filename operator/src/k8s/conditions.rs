@@ -4,19 +4,23 @@ use ingest::api::Fill;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use radio_crds::conditions::{
-    READY, RECONCILING, SPOOL_FILLING, STALLED, STORE_REACHABLE, TAPE_FILLING, reason,
+    MISSED, NOTICES_FAILING, READY, RECONCILING, RETENTION_FAILING, SPOOL_FILLING, STALLED, STORE_REACHABLE,
+    TAPE_FILLING, reason,
 };
 
 use super::error::{Class, Classify, message, shorten};
 
 /// The types we write; conditions of others are left alone.
-pub const OURS: [&str; 6] = [
+pub const OURS: [&str; 9] = [
     READY,
     RECONCILING,
     STALLED,
     STORE_REACHABLE,
     SPOOL_FILLING,
     TAPE_FILLING,
+    MISSED,
+    NOTICES_FAILING,
+    RETENTION_FAILING,
 ];
 
 /// How an object is, in one of three ways: kstatus knows no others.

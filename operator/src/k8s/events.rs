@@ -30,6 +30,7 @@ pub fn event(old: &[Condition], new: &[Condition]) -> Option<Event> {
         reason::PROGRESSING,
         reason::STATION_NOT_READY,
         reason::ROLL_PENDING,
+        reason::SUSPENDED,
         reason::WAITING,
         reason::ON_AIR,
         reason::STORING,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use kube::{Resource, ResourceExt, core::NamespaceResourceScope};
-use radio_crds::{MOUNT_LABEL, RECORDING_LABEL, STATION_LABEL};
+use radio_crds::{MOUNT_LABEL, RECORDING_LABEL, SHOW_LABEL, STATION_LABEL};
 
 /// Label of every object the operator makes, and its value.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -28,6 +28,8 @@ pub enum Component {
     Recorder,
     /// What makes the final objects of a recording.
     Finalizer,
+    /// What deletes what need not be kept.
+    Keeper,
     /// What belongs to the Station as a whole.
     Station,
 }
@@ -43,6 +45,7 @@ impl Component {
             Self::Ingest => "ingest",
             Self::Recorder => "recorder",
             Self::Finalizer => "finalizer",
+            Self::Keeper => "keeper",
             Self::Station => "station",
         }
     }
@@ -51,7 +54,7 @@ impl Component {
 /// The custom resource that owns children: enough to name, label and apply them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Owner {
-    /// `Station`, `Mount` or `Recording`.
+    /// `Station`, `Mount`, `Show` or `Recording`.
     pub kind: String,
     /// Namespace of the owner and its children.
     pub namespace: String,
@@ -115,6 +118,7 @@ impl Owner {
         ]);
         let own = match self.kind.as_str() {
             "Mount" => Some(MOUNT_LABEL),
+            "Show" => Some(SHOW_LABEL),
             "Recording" => Some(RECORDING_LABEL),
             _ => None,
         };
@@ -195,6 +199,12 @@ pub mod names {
     #[must_use]
     pub fn inputs(mount: &str) -> String {
         format!("{mount}-inputs")
+    }
+
+    /// The Secret with the passwords made for a Show's presenters.
+    #[must_use]
+    pub fn presenters(show: &str) -> String {
+        format!("{show}-presenters")
     }
 
     /// The `StatefulSet` and Secret of a Station's ingest, and the Service sources connect to.

@@ -17,18 +17,28 @@ use radio_crds::{
 use recorder::course::{Reach, Rule, Span, beginnings, spans};
 use sha2::{Digest, Sha256};
 
-use crate::k8s::meta::{MANAGED_BY, MANAGED_BY_LABEL};
+use crate::{
+    k8s::meta::{MANAGED_BY, MANAGED_BY_LABEL},
+    recording::ends::{held_until, limit},
+    show::plan::Reserved,
+};
 
 /// The longest title the API takes.
 const LONGEST_TITLE: usize = 200;
 /// Hexadecimal digits that tell shortened names apart.
 const HASH: usize = 6;
+/// More than these are not made at once.
+const MOST: usize = 64;
+/// How precise the ingest is when a presenter's time is over.
+const LEAVING: SignedDuration = SignedDuration::from_secs(1);
 
 /// Whether anything of a Mount is recorded, and where to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Archive<'a> {
     /// There.
     In(&'a Storage),
+    /// There, but only what is on air in slots of Shows.
+    OfShows(&'a Storage),
     /// The Station has no storage.
     NoStorage,
     /// The Mount is not to be recorded.
@@ -42,18 +52,29 @@ impl<'a> Archive<'a> {
         match (mount.recording_mode(), station.storage()) {
             (RecordingMode::Never, _) => Self::NotWanted,
             (RecordingMode::Always, Some(storage)) => Self::In(storage),
-            (RecordingMode::Always, None) => Self::NoStorage,
+            (RecordingMode::Shows, Some(storage)) => Self::OfShows(storage),
+            (RecordingMode::Always | RecordingMode::Shows, None) => Self::NoStorage,
+        }
+    }
+
+    /// Where slots of Shows are recorded, if they are.
+    #[must_use]
+    pub fn of_slots(self) -> Option<&'a Storage> {
+        match self {
+            Self::In(storage) | Self::OfShows(storage) => Some(storage),
+            Self::NoStorage | Self::NotWanted => None,
         }
     }
 }
 
-/// The Recordings to be made, when these are there and the tape has these sessions.
+/// The Recordings to be made, when these are there, the tape has these sessions, and these times are those of Shows.
 #[must_use]
 pub fn appoint(
     mount: &Mount,
     station: &Station,
     sessions: &[Session],
     there: &[Recording],
+    slots: &[Reserved],
     now: Timestamp,
 ) -> Vec<Recording> {
     let Archive::In(storage) = Archive::of(mount, station) else {
@@ -71,10 +92,10 @@ pub fn appoint(
         BTreeSet::from([None])
     };
     let wanted = |input| {
-        let missing = missing(mount, input, &sessions, there, now);
+        let missing = missing(mount, input, &sessions, there, slots, now);
         missing
             .into_iter()
-            .map(move |from| recording(mount, station, storage, input, from))
+            .map(move |window| recording(mount, station, storage, input, window))
     };
     inputs.into_iter().flat_map(wanted).collect()
 }
@@ -84,48 +105,122 @@ fn each_input_is_a_stream(mount: &Mount) -> bool {
     mount.spec.passthrough.is_some() && mount.spec.path.contains('*')
 }
 
-/// Where Recordings of all inputs, or of this one, have to begin.
+/// The times that Recordings of all inputs, or of this one, have to be of.
 fn missing(
     mount: &Mount,
     input: Option<&str>,
     sessions: &[&Session],
     there: &[Recording],
+    slots: &[Reserved],
     now: Timestamp,
-) -> Vec<Timestamp> {
+) -> Vec<Window> {
     let name = mount.name_any();
+    let over = ends(there, slots);
     let known: Vec<(&Session, Vec<Span>)> = sessions
         .iter()
         .filter(|session| input.is_none_or(|input| input == session.input))
         .map(|session| (*session, spans(session)))
+        .map(|(session, spans)| (session, left(&spans, &over, now)))
         .collect();
     let on_tape: Vec<Span> = known.iter().flat_map(|(_, spans)| spans.clone()).collect();
-    let there: Vec<Reach> = there
+    let slots: Vec<&Reserved> = slots
+        .iter()
+        .filter(|slot| slot.input.as_deref() == input)
+        .collect();
+    let is_there = |slot: &&Reserved| {
+        there
+            .iter()
+            .any(|recording| recording.name_any() == slot.recording)
+    };
+    let to_be_made = slots.iter().copied().filter(|slot| !is_there(slot));
+    let to_be_made = to_be_made.map(|slot| slot_rule(&name, slot).reach(&on_tape, &[]));
+    let there = there
         .iter()
         .filter(|recording| recording.spec.mount == name)
         .filter(|recording| recording.spec.input.is_none() || recording.spec.input.as_deref() == input)
-        .filter_map(|recording| reach(recording, &on_tape))
-        .collect();
+        .filter_map(|recording| reach(recording, &on_tape));
+    let mut taken: Vec<Reach> = there.chain(to_be_made).collect();
     // The ingest's clock may be ahead of ours; what it tells of has happened.
     let now = on_tape.iter().map(|span| span.from).fold(now, Timestamp::max);
     let (idle_end, longest) = limits(mount);
-    let rule = |from: Timestamp| Rule {
-        mount: name.clone(),
-        input: input.map(str::to_owned),
-        from,
-        until: None,
-        idle_end,
-        limit: from.saturating_add(longest).unwrap_or(Timestamp::MAX),
+    let mut missing = Vec::new();
+    for _ in 0..MOST {
+        let Some(from) = beginnings(&on_tape, &taken, idle_end, longest, now)
+            .first()
+            .copied()
+        else {
+            break;
+        };
+        let window = window(from, longest, &slots);
+        let rule = Rule {
+            mount: name.clone(),
+            input: input.map(str::to_owned),
+            from,
+            until: None,
+            idle_end,
+            limit: window.until.unwrap_or_else(|| later(from, longest)),
+        };
+        let reach = rule.reach(&on_tape, &[]);
+        let own = name_of(&name, input, from);
+        if known
+            .iter()
+            .any(|(session, spans)| is_left(session, spans, &reach, from, &own))
+        {
+            missing.push(window);
+        }
+        taken.push(reach);
+    }
+    missing
+}
+
+/// When Recordings of slots are over.
+fn ends(there: &[Recording], slots: &[Reserved]) -> Vec<Timestamp> {
+    let of_slots = there.iter().filter(|recording| recording.spec.show.is_some());
+    let made = of_slots.filter_map(|recording| recording.spec.window.until);
+    made.chain(slots.iter().map(|slot| slot.until)).collect()
+}
+
+/// Who goes with the end of a slot goes a moment after it: that moment is no recording of its own.
+fn left(spans: &[Span], over: &[Timestamp], now: Timestamp) -> Vec<Span> {
+    let leaves = |span: &Span, end: Timestamp| {
+        let lasts = span.to.is_none_or(|to| to > end);
+        let beyond = span.to.unwrap_or(now).duration_since(end);
+        span.from < end && lasts && (SignedDuration::ZERO..LEAVING).contains(&beyond)
     };
-    beginnings(&on_tape, &there, idle_end, longest, now)
-        .into_iter()
-        .filter(|from| {
-            let reach = rule(*from).reach(&on_tape, &[]);
-            let own = name_of(&name, input, *from);
-            known
-                .iter()
-                .any(|(session, spans)| is_left(session, spans, &reach, *from, &own))
-        })
-        .collect()
+    let left = |span: &Span| Span {
+        to: over.iter().copied().find(|end| leaves(span, *end)).or(span.to),
+        ..*span
+    };
+    spans.iter().map(left).collect()
+}
+
+/// What is on air when a slot of a Show begins is in the Recording of that one.
+fn window(from: Timestamp, longest: SignedDuration, slots: &[&Reserved]) -> Window {
+    let limit = later(from, longest);
+    let next = slots
+        .iter()
+        .map(|slot| slot.from)
+        .filter(|start| *start > from)
+        .min();
+    Window {
+        from,
+        until: next.filter(|next| *next <= limit),
+    }
+}
+
+fn slot_rule(mount: &str, slot: &Reserved) -> Rule {
+    Rule {
+        mount: mount.to_owned(),
+        input: slot.input.clone(),
+        from: slot.from,
+        until: Some(slot.until),
+        idle_end: SignedDuration::ZERO,
+        limit: slot.until,
+    }
+}
+
+fn later(instant: Timestamp, by: SignedDuration) -> Timestamp {
+    instant.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// How far a Recording that is there goes.
@@ -136,19 +231,17 @@ fn reach(recording: &Recording, on_tape: &[Span]) -> Option<Reach> {
     let ended = status
         .and_then(|status| status.ended_at.as_ref())
         .map_or(spec.window.from, |ended| ended.0);
-    let longest = SignedDuration::from_secs(spec.max_length_seconds()?.into());
-    let limit = spec.window.from.saturating_add(longest).unwrap_or(Timestamp::MAX);
     let rule = Rule {
         mount: spec.mount.clone(),
         input: spec.input.clone(),
         from: spec.window.from,
-        until: spec.window.until,
+        until: held_until(recording),
         idle_end: match over {
             // Its recorder has left: whoever comes now is not in it, however soon.
             Some(Over::Idle) => SignedDuration::ZERO,
             _ => SignedDuration::from_secs(spec.idle_end_seconds()?.into()),
         },
-        limit: spec.window.until.map_or(limit, |until| until.min(limit)),
+        limit: limit(recording)?,
     };
     let members: Vec<Span> = status
         .into_iter()
@@ -200,13 +293,14 @@ fn limits(mount: &Mount) -> (SignedDuration, SignedDuration) {
     )
 }
 
-/// Nobody owns it: it outlives Mount and Station.
-fn recording(
+/// Of whoever is on air in a time that is no Show's. Nobody owns it: it outlives Mount and Station.
+#[must_use]
+pub fn recording(
     mount: &Mount,
     station: &Station,
     storage: &Storage,
     input: Option<&str>,
-    from: Timestamp,
+    window: Window,
 ) -> Recording {
     let Recorded {
         mode: _,
@@ -215,12 +309,16 @@ fn recording(
         renditions,
         min_coverage,
     } = mount.spec.recording.clone().unwrap_or_default();
+    let from = window.from;
+    // Beside an end, only a silence that is named counts.
+    let idle_end = idle_end.or_else(|| window.until.map(|_| DEFAULT_IDLE_END.to_owned()));
     let spec = RecordingSpec {
         station: station.name_any(),
         mount: mount.name_any(),
         input: input.map(str::to_owned),
         title: title(mount, station, input),
-        window: Window { from, until: None },
+        window,
+        show: None,
         idle_end,
         max_length,
         store: storage.s3.clone(),
@@ -250,7 +348,8 @@ fn title(mount: &Mount, station: &Station, input: Option<&str>) -> String {
 }
 
 /// `<mount>-<when it began>`, the same whoever makes it: it cannot be made twice.
-fn name_of(mount: &str, input: Option<&str>, from: Timestamp) -> String {
+#[must_use]
+pub fn name_of(mount: &str, input: Option<&str>, from: Timestamp) -> String {
     let time = from.strftime("%Y%m%dt%H%M%Sz");
     let longest = MAX_RECORDING_NAME_LENGTH - "-20261121t190000z".len();
     if input.is_none() && mount.len() <= longest {
@@ -300,17 +399,20 @@ pub fn under_way(mount: &str, recordings: &[Recording]) -> Vec<String> {
         .collect()
 }
 
-/// How long it is until one of them has its greatest length, and the next has to be made.
+/// How long it is until one of them has its greatest length or the end of its window, and the next has to be made.
 #[must_use]
 pub fn until_rotation(mount: &str, recordings: &[Recording], now: Timestamp) -> Option<Duration> {
     let left = recordings
         .iter()
-        .filter(|recording| recording.spec.mount == mount && recording.spec.window.until.is_none())
+        .filter(|recording| recording.spec.mount == mount)
         .filter_map(|recording| {
-            let longest = SignedDuration::from_secs(recording.spec.max_length_seconds()?.into());
-            let limit = recording.spec.window.from.saturating_add(longest).ok()?;
-            Duration::try_from(limit.duration_since(now)).ok()
-        });
+            let limit = limit(recording)?;
+            // Who is still there a moment after a slot has not just left.
+            let stays = recording.spec.show.as_ref().map(|_| later(limit, LEAVING));
+            Some([Some(limit), stays])
+        })
+        .flat_map(|instants| instants.into_iter().flatten())
+        .filter_map(|instant| Duration::try_from(instant.duration_since(now)).ok());
     left.filter(|left| !left.is_zero()).min()
 }
 

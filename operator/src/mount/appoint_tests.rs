@@ -43,7 +43,7 @@ fn acked(mut session: Session, by: &[&str]) -> Session {
 
 /// The names of what is to be made.
 fn made(mount: &Mount, sessions: &[Session], there: &[Recording], now: i64) -> Vec<String> {
-    let appointed = appoint(mount, &station(), sessions, there, at(now));
+    let appointed = appoint(mount, &station(), sessions, there, &[], at(now));
     appointed.iter().map(ResourceExt::name_any).collect()
 }
 
@@ -51,10 +51,17 @@ fn one(sessions: &[Session], there: &[Recording], now: i64) -> Vec<String> {
     made(&yaml(PLAIN_MOUNT), sessions, there, now)
 }
 
+fn open(from: i64) -> Window {
+    Window {
+        from: at(from),
+        until: None,
+    }
+}
+
 /// A Recording that is there, as far as its status goes.
 fn there(from: i64, change: impl FnOnce(&mut RecordingStatus)) -> Recording {
     let storage = station().spec.storage.unwrap();
-    let mut there = recording(&yaml(PLAIN_MOUNT), &station(), &storage, None, at(from));
+    let mut there = recording(&yaml(PLAIN_MOUNT), &station(), &storage, None, open(from));
     let mut status = RecordingStatus::default();
     change(&mut status);
     there.status = Some(status);
@@ -115,12 +122,25 @@ fn nothing_is_recorded_without_storage_or_against_the_will() {
     assert_eq!(made(&mount(json!({"mode": "Always"})), &dj, &[], 1), [FIRST]);
     let poor: Station = yaml(PLAIN_STATION);
     let mount: Mount = yaml(PLAIN_MOUNT);
-    assert_eq!(appoint(&mount, &poor, &dj, &[], at(1)), []);
+    assert_eq!(appoint(&mount, &poor, &dj, &[], &[], at(1)), []);
     assert_eq!(Archive::of(&mount, &poor), Archive::NoStorage);
     assert_eq!(
         Archive::of(&self::mount(json!({"mode": "Never"})), &poor),
         Archive::NotWanted
     );
+    // Whoever is on air outside of any slot is not recorded, and slots are.
+    let of_shows = self::mount(json!({"mode": "Shows"}));
+    assert_eq!(made(&of_shows, &dj, &[], 1), [""; 0]);
+    assert_eq!(Archive::of(&of_shows, &poor), Archive::NoStorage);
+    for (mode, recorded) in [("Always", true), ("Shows", true), ("Never", false)] {
+        let mount = self::mount(json!({"mode": mode}));
+        assert_eq!(
+            Archive::of(&mount, &station()).of_slots().is_some(),
+            recorded,
+            "{mode}"
+        );
+    }
+    assert_eq!(Archive::of(&of_shows, &poor).of_slots(), None);
 }
 
 #[test]
@@ -170,7 +190,7 @@ fn a_long_show_goes_on_in_the_next_recording() {
         made(&mount, &marathon, &[there(0)], 9000),
         ["live-20261121t200000z", "live-20261121t210000z"]
     );
-    let rotated = appoint(&mount, &station(), &marathon, &[there(0)], at(3600));
+    let rotated = appoint(&mount, &station(), &marathon, &[there(0)], &[], at(3600));
     assert_eq!(rotated[0].spec.window.from, at(3600));
     // The end of it was never stored, although the part before was; the one who has it now has it.
     let ended = acked(aired("studio", 0, Some(4000)), &[FIRST]);
@@ -237,7 +257,7 @@ fn each_input_of_a_wildcard_is_recorded_for_itself() {
     };
     let mount: Mount = yaml(WILDCARD_MOUNT);
     let sessions = [of("7", 0), of("a_b", 0), of("7", 400)];
-    let appointed = appoint(&mount, &station(), &sessions, &[], at(500));
+    let appointed = appoint(&mount, &station(), &sessions, &[], &[], at(500));
     let told: Vec<_> = appointed
         .iter()
         .map(|recording| {
@@ -255,9 +275,12 @@ fn each_input_of_a_wildcard_is_recorded_for_itself() {
             ("mics-a-b-d5f8c5-20261121t190000z".to_owned(), "a_b", "Radio, a_b"),
         ]
     );
-    let again = appoint(&mount, &station(), &sessions, &appointed[1..], at(500));
+    let again = appoint(&mount, &station(), &sessions, &appointed[1..], &[], at(500));
     assert_eq!(again, appointed[..1]);
-    assert_eq!(appoint(&mount, &station(), &sessions, &appointed, at(500)), []);
+    assert_eq!(
+        appoint(&mount, &station(), &sessions, &appointed, &[], at(500)),
+        []
+    );
 }
 
 #[test]
@@ -293,7 +316,7 @@ fn everything_a_recording_needs_to_know_is_written_into_it() {
     let asked = json!({"maxLength": "3h", "idleEnd": "5m", "renditions": ["mp3"], "minCoverage": 80});
     let mut dj = aired("studio", 0, None);
     dj.aired.as_mut().unwrap().first = Timestamp::new(at(0).as_second(), 123_456_789).unwrap();
-    let appointed = appoint(&mount(asked), &station, &[dj], &[], at(1));
+    let appointed = appoint(&mount(asked), &station, &[dj], &[], &[], at(1));
     insta::assert_yaml_snapshot!(appointed[0]);
 }
 
@@ -318,4 +341,271 @@ fn what_goes_on_is_named_until_it_is_over() {
     assert_eq!(left(21_599), Some(1));
     assert_eq!(left(21_600), Some(3600));
     assert_eq!(left(25_200), None);
+}
+
+/// A slot of the Mount `live`, from and to, with its overrun.
+fn slot(from: i64, until: i64) -> Reserved {
+    Reserved {
+        input: None,
+        from: at(from),
+        until: at(until),
+        recording: name_of("live", None, at(from)),
+    }
+}
+
+/// From and until, in seconds, of what is to be made beside slots.
+fn beside(
+    slots: &[Reserved],
+    sessions: &[Session],
+    there: &[Recording],
+    now: i64,
+) -> Vec<(i64, Option<i64>)> {
+    let seconds = |instant: Timestamp| instant.duration_since(at(0)).as_secs();
+    let mut there = there.to_vec();
+    let mut windows = Vec::new();
+    // What is made in one go is all that is to be made.
+    for _ in 0..2 {
+        let appointed = appoint(&yaml(PLAIN_MOUNT), &station(), sessions, &there, slots, at(now));
+        windows.extend(appointed.iter().map(|made| {
+            (
+                seconds(made.spec.window.from),
+                made.spec.window.until.map(seconds),
+            )
+        }));
+        there.extend(appointed);
+    }
+    windows
+}
+
+/// The Recording of a slot.
+fn of_slot(slot: &Reserved) -> Recording {
+    let storage = station().spec.storage.unwrap();
+    let window = Window {
+        from: slot.from,
+        until: Some(slot.until),
+    };
+    let mut recording = recording(&yaml(PLAIN_MOUNT), &station(), &storage, None, window);
+    recording.spec.idle_end = None;
+    recording.spec.max_length = Some("24h".to_owned());
+    recording.spec.show = Some(recording::SlotOf {
+        name: "night".to_owned(),
+        slot_end: slot.until,
+    });
+    recording
+}
+
+#[test]
+fn what_is_on_air_in_a_slot_is_the_shows_whether_its_recording_is_there_or_not() {
+    let show = slot(3600, 11_700);
+    let slots = std::slice::from_ref(&show);
+    let recorded = [of_slot(&show)];
+    for there in [&[][..], &recorded] {
+        let made = |sessions: &[Session], now| beside(slots, sessions, there, now);
+        // All of it in the slot, with a long silence in it.
+        let in_it = [
+            aired("studio", 3600, Some(5000)),
+            aired("studio", 9000, Some(11_700)),
+        ];
+        assert_eq!(made(&in_it, 11_700), []);
+        // Who comes long before has his own, up to the slot or his own end.
+        assert_eq!(made(&[aired("studio", 0, Some(600))], 700), [(0, Some(3600))]);
+        assert_eq!(made(&[aired("studio", 0, None)], 3600), [(0, Some(3600))]);
+        // Who stays for longer than the overrun goes on in the next one.
+        assert_eq!(made(&[aired("studio", 3601, None)], 11_699), []);
+        assert_eq!(made(&[aired("studio", 3601, None)], 11_701), [(11_700, None)]);
+        // Before, in it and after, and an operator that was away.
+        assert_eq!(
+            made(&[aired("studio", 0, Some(12_000))], 20_000),
+            [(0, Some(3600)), (11_700, None)]
+        );
+        // Two who come and go before it are two shows, as ever.
+        let two = [aired("studio", 0, Some(60)), aired("studio", 1800, Some(1860))];
+        assert_eq!(made(&two, 1900), [(0, Some(3600)), (1800, Some(3600))]);
+        // Somebody else's slot.
+        let mut elsewhere = aired("studio", 4000, None);
+        elsewhere.mount = "talk".to_owned();
+        assert_eq!(made(&[elsewhere], 5000), []);
+    }
+}
+
+#[test]
+fn slots_that_are_far_away_are_of_no_concern() {
+    // Six hours is the greatest length.
+    let dj = [aired("studio", 0, None)];
+    assert_eq!(beside(&[slot(21_600, 30_000)], &dj, &[], 1), [(0, Some(21_600))]);
+    assert_eq!(beside(&[slot(21_601, 30_000)], &dj, &[], 1), [(0, None)]);
+    // Back to back, with a third one whose end is somewhere in a long time on air.
+    let day = [slot(3600, 7200), slot(7200, 10_800), slot(14_400, 15_300)];
+    assert_eq!(
+        beside(&day, &dj, &[], 16_000),
+        [(0, Some(3600)), (10_800, Some(14_400)), (15_300, None)]
+    );
+}
+
+#[test]
+fn a_slot_moved_after_its_recording_was_made_leaves_nothing_out() {
+    // Its Recording ends at 7200, the slot now at 9000.
+    let there = [of_slot(&slot(3600, 7200))];
+    let dj = [aired("studio", 3600, None)];
+    assert_eq!(beside(&[slot(3600, 9000)], &dj, &there, 8000), [(7200, None)]);
+    // A Show that was deleted: its Recording counts by itself.
+    assert_eq!(beside(&[], &dj, &there, 7199), []);
+    assert_eq!(beside(&[], &dj, &there, 7201), [(7200, None)]);
+}
+
+#[test]
+fn what_a_deleted_recording_of_a_slot_has_acked_is_not_recorded_again() {
+    let show = slot(3600, 11_700);
+    let finished = acked(aired("studio", 3600, Some(11_000)), &[&show.recording]);
+    assert_eq!(
+        beside(
+            std::slice::from_ref(&show),
+            std::slice::from_ref(&finished),
+            &[],
+            12_000
+        ),
+        []
+    );
+    assert_eq!(beside(&[], &[finished], &[], 12_000), []);
+}
+
+#[test]
+fn a_silence_ends_an_unscheduled_recording_before_a_slot_too() {
+    let dj = [aired("studio", 0, Some(600))];
+    let plain = appoint(
+        &yaml(PLAIN_MOUNT),
+        &station(),
+        &dj,
+        &[],
+        &[slot(3600, 7200)],
+        at(700),
+    );
+    assert_eq!(plain[0].spec.idle_end.as_deref(), Some("2m"));
+    assert!(crate::recording::ends::ends_idle(&plain[0]));
+    let own = appoint(
+        &mount(json!({"idleEnd": "5m"})),
+        &station(),
+        &dj,
+        &[],
+        &[slot(3600, 7200)],
+        at(700),
+    );
+    assert_eq!(own[0].spec.idle_end.as_deref(), Some("5m"));
+    // Without a slot it is as it was.
+    let alone = appoint(&yaml(PLAIN_MOUNT), &station(), &dj, &[], &[], at(700));
+    assert_eq!(
+        (alone[0].spec.idle_end.as_deref(), alone[0].spec.window.until),
+        (None, None)
+    );
+}
+
+#[test]
+fn each_input_of_a_wildcard_has_slots_of_its_own() {
+    let mut on_seven = slot(0, 7200);
+    on_seven.input = Some("7".to_owned());
+    on_seven.recording = name_of("mics", Some("7"), at(0));
+    let of = |input: &str| {
+        let mut session = aired(input, 10, None);
+        session.mount = "mics".to_owned();
+        session
+    };
+    let appointed = appoint(
+        &yaml(WILDCARD_MOUNT),
+        &station(),
+        &[of("7"), of("8")],
+        &[],
+        &[on_seven],
+        at(60),
+    );
+    let inputs: Vec<_> = appointed.iter().map(|made| made.spec.input.as_deref()).collect();
+    assert_eq!(inputs, [Some("8")]);
+}
+
+#[test]
+fn a_mount_looks_again_when_a_window_ends() {
+    let slot = of_slot(&slot(0, 7200));
+    let left = |now| until_rotation("live", std::slice::from_ref(&slot), at(now)).map(|left| left.as_secs());
+    assert_eq!(left(0), Some(7200));
+    assert_eq!(left(7199), Some(1));
+    // Who is still there a moment later is recorded further.
+    assert_eq!(left(7200), Some(1));
+    assert_eq!(left(7201), None);
+}
+
+#[test]
+fn who_goes_with_the_end_of_a_slot_is_in_no_recording_of_his_own() {
+    let show = slot(3600, 7200);
+    for there in [vec![], vec![of_slot(&show)]] {
+        let slots = std::slice::from_ref(&show);
+        let made = |to: Option<SignedDuration>, now: i64| {
+            let mut dj = aired("studio", 3500, None);
+            let left = to.map(|after| at(7200) + after);
+            dj.aired = Some(testing::aired(at(3600), left));
+            beside(slots, &[dj], &there, now)
+        };
+        // Off air some milliseconds after the end, as the ingest does it.
+        assert_eq!(made(Some(SignedDuration::from_millis(4)), 7300), []);
+        assert_eq!(made(Some(SignedDuration::from_millis(999)), 7300), []);
+        assert_eq!(made(None, 7200), [], "it is not known yet");
+        // Who stays on air is recorded from the end on.
+        assert_eq!(made(None, 7201), [(7200, None)]);
+        assert_eq!(made(Some(SignedDuration::from_secs(1)), 7300), [(7200, None)]);
+    }
+}
+
+/// Every second on air is in exactly one Recording or slot, whatever comes when.
+#[test]
+fn nothing_is_lost_and_nothing_doubled_beside_slots() {
+    let mut seed = 20_261_121_u64;
+    let mut roll = |below: i64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        i64::try_from(seed % 1_000_000).unwrap() % below
+    };
+    for round in 0..400 {
+        let mut slots = Vec::new();
+        let mut start = roll(4000);
+        for _ in 0..roll(4) {
+            let length = 60 + roll(7000);
+            slots.push(slot(start, start + length));
+            start += length + if roll(2) == 0 { 0 } else { roll(5000) };
+        }
+        let mut sessions = Vec::new();
+        let mut from = roll(3000);
+        for _ in 0..=roll(5) {
+            let length = 1 + roll(9000);
+            sessions.push(aired("studio", from, Some(from + length)));
+            from += length + 1 + roll(1000);
+        }
+        let there: Vec<Recording> = slots.iter().filter(|_| round % 2 == 0).map(of_slot).collect();
+        let mut pieces: Vec<(i64, i64)> = beside(&slots, &sessions, &there, 1_000_000)
+            .into_iter()
+            .map(|(from, until)| (from, until.unwrap_or(i64::MAX)))
+            .collect();
+        let seconds = |instant: Timestamp| instant.duration_since(at(0)).as_secs();
+        pieces.extend(slots.iter().map(|slot| (seconds(slot.from), seconds(slot.until))));
+        pieces.sort_unstable();
+        for session in &sessions {
+            let aired = session.aired.as_ref().unwrap();
+            let (first, last) = (seconds(aired.first), seconds(aired.last.unwrap()));
+            for second in (first..last).step_by(13) {
+                let begun = pieces
+                    .iter()
+                    .filter(|piece| piece.0 <= second && second < piece.1)
+                    .count();
+                // One without an end is over by a silence, which the next one begins after.
+                assert!(begun >= 1, "{round}: {second} is in none: {pieces:?}");
+                let held = pieces
+                    .iter()
+                    .filter(|piece| piece.0 <= second && second < piece.1 && piece.1 < i64::MAX);
+                let scheduled = slots
+                    .iter()
+                    .filter(|slot| (seconds(slot.from)..seconds(slot.until)).contains(&second));
+                if scheduled.count() > 0 {
+                    assert_eq!(held.count(), 1, "{round}: {second} is in two: {pieces:?}");
+                }
+            }
+        }
+    }
 }

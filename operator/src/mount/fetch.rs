@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     core::v1::{ConfigMap, PersistentVolumeClaim, Secret},
 };
 use kube::{Api, Client, ResourceExt, runtime::reflector::ObjectRef};
-use radio_crds::{Mount, MountStatus, Recording, STATION_LABEL, Station};
+use radio_crds::{Mount, MountStatus, Recording, STATION_LABEL, ShowStatus, Station};
 
 use super::{
     Error,
@@ -24,6 +24,7 @@ use crate::{
         meta::{COMPONENT_LABEL, Component, names},
         passwords,
     },
+    show::programme::Programme,
     sources::{Heard, seen::Seen},
 };
 
@@ -53,6 +54,8 @@ pub struct OnTape {
     pub sessions: Arc<Vec<Session>>,
     /// The Mount's Recordings that are there.
     pub recordings: Vec<Recording>,
+    /// Its Shows, and what is remembered of their slots.
+    pub shows: Vec<(Programme, ShowStatus)>,
 }
 
 /// Looks at what is known, without asking anybody. `None`: there is no Station that can be read.
@@ -71,6 +74,12 @@ pub fn on_tape(mount: &Mount, context: &Context) -> Option<OnTape> {
         recordings: context
             .stores
             .recordings_of(&namespace, station_name, |recording| recording.spec.mount == name),
+        shows: context
+            .stores
+            .shows_of(&namespace, &name)
+            .into_iter()
+            .map(|show| (Programme::of(&show), show.status.unwrap_or_default()))
+            .collect(),
     })
 }
 

@@ -302,7 +302,8 @@ fn resolve_keys(
 }
 
 /// What a person put into a Secret; `echo` and editors leave a line feed at its end that nobody can type.
-fn password(value: &ByteString) -> Option<Password> {
+#[must_use]
+pub fn password(value: &ByteString) -> Option<Password> {
     let bytes = value.0.strip_suffix(b"\n").unwrap_or(&value.0);
     Password::parse(bytes.strip_suffix(b"\r").unwrap_or(bytes))
 }

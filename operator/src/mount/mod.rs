@@ -29,6 +29,7 @@ use crate::{
         error::{ApiError, Class, Classify},
         kind::Kind,
     },
+    show::plan::reserved,
     sources::news,
     text::InvalidText,
 };
@@ -92,8 +93,16 @@ async fn record(mount: &Mount, context: &Context) -> Result<status::Recorded, Ap
     let Some(tape) = fetch::on_tape(mount, context) else {
         return Ok(status::Recorded::default());
     };
-    let now = Timestamp::now();
-    let wanted = appoint::appoint(mount, &tape.station, &tape.sessions, &tape.recordings, now);
+    let now = context.clock.now();
+    let slots = reserved(&tape.shows, now);
+    let wanted = appoint::appoint(
+        mount,
+        &tape.station,
+        &tape.sessions,
+        &tape.recordings,
+        &slots,
+        now,
+    );
     let mut recordings = tape.recordings;
     recordings.extend(apply::make(&context.client, wanted).await?);
     let name = mount.name_any();

@@ -250,6 +250,7 @@ mod over_the_network {
             queues: Queues {
                 stations: unbounded().0,
                 mounts: unbounded().0,
+                shows: unbounded().0,
                 recordings,
             },
             asker: Asker::default(),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
-use recorder::report::{Published, Report, Stored};
+use recorder::{
+    errand::Kept,
+    report::{Published, Report, Stored},
+};
 
 use crate::k8s::meta::controller_of;
 
@@ -12,6 +15,8 @@ use crate::k8s::meta::controller_of;
 pub const SHIP: &str = "ship";
 /// The container that publishes, and reports.
 pub const FINALIZE: &str = "finalize";
+/// The container that deletes what need not be kept, and reports.
+pub const KEEP: &str = "keep";
 
 /// A Job, and not another one of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +91,15 @@ pub fn recorder(job: Option<&Job>, pods: &[Arc<Pod>]) -> Work<Stored> {
 pub fn finalizer(job: Option<&Job>, pods: &[Arc<Pod>]) -> Work<Published> {
     read(job, pods, FINALIZE, |report| match report {
         Report::Published(published) => Some(published),
+        _ => None,
+    })
+}
+
+/// How far what deletes is.
+#[must_use]
+pub fn keeper(job: Option<&Job>, pods: &[Arc<Pod>]) -> Work<Kept> {
+    read(job, pods, KEEP, |report| match report {
+        Report::Kept(kept) => Some(kept),
         _ => None,
     })
 }

@@ -5,6 +5,7 @@
 pub mod apply;
 pub mod build;
 pub mod details;
+pub mod ends;
 pub mod fetch;
 pub mod jobs;
 pub mod news;
@@ -14,7 +15,7 @@ pub(crate) mod sample;
 pub mod sessions;
 pub mod status;
 pub mod validate;
-mod words;
+pub mod words;
 
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ use crate::{
     recorders::Target,
     text::InvalidText,
 };
+
+pub use ends::stopped_at;
 
 use apply::Deed;
 use fetch::Fetched;

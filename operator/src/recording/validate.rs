@@ -4,11 +4,12 @@ use ingest::config::TapeAccess;
 use kube::ResourceExt;
 use radio_crds::{
     Recording, quantity,
-    recording::Rendition,
+    recording::{Rendition, SlotOf},
     store::{self, Profile},
 };
 use recorder::config;
 
+use super::ends;
 use crate::{
     context::Images,
     k8s::meta::Owner,
@@ -95,7 +96,7 @@ fn told(recording: &Recording, owner: &Owner) -> Result<config::Recording, Inval
         title: Line::parse("spec.title", &spec.title, 200)?.to_string(),
         window: config::Window {
             from: spec.window.from,
-            until: spec.window.until,
+            until: ends::until(recording),
         },
         idle_end_seconds: idle_end.ok_or_else(|| invalid("spec.idleEnd", "must be a time such as 2m"))?,
         max_length_seconds: longest.ok_or_else(|| invalid("spec.maxLength", "must be a time such as 6h"))?,
@@ -103,7 +104,16 @@ fn told(recording: &Recording, owner: &Owner) -> Result<config::Recording, Inval
         store: bucket(&spec.store)?,
         renditions: spec.renditions.iter().copied().map(rendition).collect(),
         min_coverage_percent: spec.min_coverage,
+        show: spec.show.as_ref().map(slot_of).transpose()?,
+        ends_idle: ends::ends_idle(recording),
         delete_segments_after_verify: true,
+    })
+}
+
+fn slot_of(slot: &SlotOf) -> Result<config::SlotOf, InvalidText> {
+    Ok(config::SlotOf {
+        name: name("spec.show.name", &slot.name)?,
+        slot_end: slot.slot_end,
     })
 }
 
@@ -122,7 +132,8 @@ fn rendition(rendition: Rendition) -> config::Rendition {
     }
 }
 
-fn bucket(store: &store::Bucket) -> Result<config::Bucket, InvalidText> {
+/// Where a bucket is, as whoever asks it needs it.
+pub fn bucket(store: &store::Bucket) -> Result<config::Bucket, InvalidText> {
     let rate = |text: &str| {
         quantity::bytes(text).ok_or_else(|| invalid("spec.store.bandwidthCap", "must be a rate such as 2Mi"))
     };

@@ -111,17 +111,20 @@ fn wakes(context: &Context, key: &Key, changes: &Changes) -> Vec<Wake> {
     if changes.came_or_went || changes.filled {
         wakes.push(wake::station(namespace, station));
     }
-    let recorded = changes.recorded.iter();
-    wakes.extend(recorded.flat_map(|mount| wake::recordings_of(namespace, mount, &context.stores)));
+    for mount in &changes.recorded {
+        wakes.extend(wake::recordings_of(namespace, mount, &context.stores));
+        wakes.extend(wake::shows_of(namespace, mount, &context.stores));
+    }
     wakes
 }
 
-/// A Station and its Mounts.
+/// A Station, its Mounts and their Shows.
 fn everybody(context: &Context, (namespace, station): &Key) -> Vec<Wake> {
     let mounts = context.stores.mounts_of(namespace, station);
     let wakes = mounts.iter().flat_map(|mount| {
         let name = mount.name_any();
         let mut wakes = wake::recordings_of(namespace, &name, &context.stores);
+        wakes.extend(wake::shows_of(namespace, &name, &context.stores));
         wakes.push(wake::mount(namespace, &name));
         wakes
     });
@@ -198,6 +201,7 @@ mod tests {
         let queues = Queues {
             stations,
             mounts,
+            shows: unbounded().0,
             recordings: unbounded().0,
         };
         let following = tokio::spawn(run(context.clone(), orders, queues));

@@ -159,6 +159,9 @@ fn advice(reason: &str, input: &InputStatus) -> String {
             "The user is {user}, the password is what key {} of Secret {} holds",
             place.key, place.name
         ),
+        "OutsideWindow" => {
+            "Whoever is to be heard at any time needs a password of the Mount's own inputs, not of a Show".to_owned()
+        }
         "Taken" => "One source at a time: end the other one, or use another input".to_owned(),
         "UnsupportedFormat" => {
             "Set the encoder to Ogg (Opus, Vorbis, FLAC), MP3, AAC or WebM with Opus, and to what the path's ending \

@@ -74,6 +74,12 @@ impl Seen {
         self.lines.get(&(mount.to_owned(), input.to_owned()))
     }
 
+    /// The last sources that were not let in at a Mount, one for each input.
+    pub fn refusals(&self, mount: &str) -> impl Iterator<Item = &Refusal> {
+        let of_mount = self.lines.iter().filter(move |((of, _), _)| of == mount);
+        of_mount.filter_map(|(_, line)| line.refusal.as_ref())
+    }
+
     /// The first input with a source, if there is any.
     #[must_use]
     pub fn anybody(&self) -> Option<(&str, &str)> {

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use ingest::api::Fill;
+use jiff::Timestamp;
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{ApiResource, DynamicObject},
     runtime::reflector::ObjectRef,
 };
-use radio_crds::{Mount, Recording};
+use radio_crds::{Mount, Recording, Show};
 
 use super::{
     Error,
     credentials::{self, Credentials},
+    presenters,
     roll::{Connected, Roll, decide},
     validate::ValidSpec,
 };
@@ -37,7 +39,7 @@ pub struct Fetched {
     pub credentials: Credentials,
     /// The Station's Mounts, the oldest first.
     pub mounts: Vec<Mount>,
-    /// The passwords of their inputs.
+    /// The passwords of their inputs, and of presenters.
     pub secrets: Secrets,
     /// Whether the ingest may be replaced.
     pub roll: Roll,
@@ -45,6 +47,10 @@ pub struct Fetched {
     pub recordings: Vec<Recording>,
     /// How full the tape is, if it ever said.
     pub fill: Option<Fill>,
+    /// The Shows of its Mounts.
+    pub shows: Vec<Show>,
+    /// When all this was so.
+    pub now: Timestamp,
 }
 
 /// Reads what the Station refers to, and what refers to it.
@@ -55,7 +61,15 @@ pub async fn fetch(spec: &ValidSpec, context: &Context) -> Result<Fetched, Error
     }
     let mounts = context.stores.mounts_of(&owner.namespace, &owner.name);
     let sources: Vec<_> = mounts.iter().filter_map(|mount| sources(mount).ok()).collect();
-    let wanted: BTreeSet<&str> = sources.iter().flat_map(|sources| sources.secrets()).collect();
+    let shows: Vec<Show> = mounts
+        .iter()
+        .flat_map(|mount| context.stores.shows_of(&owner.namespace, &mount.name_any()))
+        .collect();
+    let of_presenters: Vec<String> = shows.iter().flat_map(presenters::secrets).collect();
+    let of_inputs = sources.iter().flat_map(|sources| sources.secrets());
+    let wanted: BTreeSet<&str> = of_inputs
+        .chain(of_presenters.iter().map(String::as_str))
+        .collect();
     Ok(Fetched {
         credentials: credentials::ensure(&context.client, owner).await?,
         secrets: secrets(&context.client, &owner.namespace, wanted).await?,
@@ -71,6 +85,8 @@ pub async fn fetch(spec: &ValidSpec, context: &Context) -> Result<Fetched, Error
             .seen()
             .map(Seen::fill),
         mounts,
+        shows,
+        now: context.clock.now(),
     })
 }
 

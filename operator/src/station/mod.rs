@@ -5,6 +5,7 @@ pub mod build;
 pub mod credentials;
 pub mod fetch;
 pub mod icecast;
+pub mod presenters;
 pub mod readers;
 pub mod roll;
 pub mod status;
@@ -12,6 +13,7 @@ pub mod validate;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::Event;
 use radio_crds::{
@@ -29,6 +31,7 @@ use crate::{
         events,
         kind::Kind,
     },
+    keep, notices,
     text::InvalidText,
 };
 
@@ -115,7 +118,12 @@ impl Kind for Station {
         };
         let applied = apply::apply(&children, &desired).await?;
         let before = self.status.as_ref();
-        Ok(status::observe(&valid, &applied, before, &context.stores))
+        let mut observed = status::observe(&valid, &applied, before, &context.stores);
+        observed.swept = Some(keep::station::tend(self, owner, context, context.clock.now()).await);
+        let delivery = context.notices.delivery(&owner.namespace, &owner.name);
+        let told = before.map_or(&[][..], |status| status.conditions.as_slice());
+        observed.untold = notices::condition::failing(&delivery, told);
+        Ok(observed)
     }
 
     fn report(observed: &status::Observed) -> Report {
@@ -127,13 +135,18 @@ impl Kind for Station {
     }
 
     fn news(&self, wanted: &StationStatus, _: &Context) -> Vec<Event> {
-        let old = self
-            .status
-            .as_ref()
-            .map_or(&[][..], |status| status.conditions.as_slice());
-        events::filling(old, &wanted.conditions, TAPE_FILLING, event::TAPE_FILLING)
+        let old = self.status.clone().unwrap_or_default();
+        let new = wanted.conditions.as_slice();
+        let filling = events::filling(&old.conditions, new, TAPE_FILLING, event::TAPE_FILLING);
+        filling
             .into_iter()
+            .chain(keep::station::news(&old, wanted))
             .collect()
+    }
+
+    fn look_again(observed: &status::Observed) -> Option<Duration> {
+        let swept = observed.swept.as_ref();
+        swept.and_then(|swept| swept.look_again(Timestamp::now()))
     }
 
     fn details(&self, observed: Option<&status::Observed>) -> StationStatus {
@@ -151,8 +164,6 @@ impl Kind for Station {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::{
         sources::{Order, Sources},
@@ -174,7 +185,7 @@ mod tests {
         let (sources, mut orders) = Sources::new(Timestamp::UNIX_EPOCH);
         let mut context = testing::context(client, stores);
         context.sources = sources;
-        let failed = station.run(&context).await;
+        let failed = Box::pin(station.run(&context)).await;
         assert!(matches!(failed, Err(Error::Apply(_))));
         let order = orders.try_recv().unwrap();
         assert!(matches!(order, Order::Follow((_, station), _) if station == "radio"));

@@ -17,6 +17,7 @@ use crate::{
         meta::{COMPONENT_LABEL, Component, Owner, names},
         rollout::{Rollout, judge, judge_set},
     },
+    keep::station::Swept,
     watch::Stores,
 };
 
@@ -43,6 +44,10 @@ pub struct Observed {
     pub listen_url: String,
     /// Where sources connect inside the cluster.
     pub source_url: Option<String>,
+    /// How its bucket is; not looked at yet if absent.
+    pub swept: Option<Swept>,
+    /// Why those who are to be told what goes wrong are not.
+    pub untold: Option<Beside>,
 }
 
 /// Puts together what the API server answered and what the watches saw.
@@ -85,6 +90,8 @@ pub fn observe(
         fill: fill(station, before),
         tape: station.spec.tape.size.clone(),
         held,
+        swept: None,
+        untold: None,
     }
 }
 
@@ -101,15 +108,25 @@ fn fill(station: &ValidStation, before: Option<&StationStatus>) -> Fill {
     station.fill.unwrap_or_else(told)
 }
 
-/// A disk that fills up is somebody's business before it is full.
+/// What is worth knowing of a Station that is ready.
 #[must_use]
 pub fn beside(observed: &Observed) -> Vec<Beside> {
+    let swept = observed.swept.as_ref().and_then(Swept::beside);
+    filling(observed)
+        .into_iter()
+        .chain(swept)
+        .chain(observed.untold.clone())
+        .collect()
+}
+
+/// A disk that fills up is somebody's business before it is full.
+fn filling(observed: &Observed) -> Option<Beside> {
     let (reason, share) = match observed.fill {
-        Fill::Low => return Vec::new(),
+        Fill::Low => return None,
         Fill::Half => (reason::HALF_FULL, "half"),
         Fill::High => (reason::NEARLY_FULL, "80 %"),
     };
-    vec![Beside {
+    Some(Beside {
         type_: TAPE_FILLING,
         status: true,
         reason,
@@ -118,7 +135,7 @@ pub fn beside(observed: &Observed) -> Vec<Beside> {
              recordings which of them do not get on, and whether their store answers",
             observed.tape
         ),
-    }]
+    })
 }
 
 /// What is not there yet.
@@ -203,15 +220,19 @@ pub fn report(observed: &Observed) -> Report {
 #[must_use]
 pub fn details(station: &Station, observed: Option<&Observed>) -> StationStatus {
     let before = station.status.clone().unwrap_or_default();
-    match observed {
-        Some(observed) => StationStatus {
-            mounts: i32::try_from(observed.mounts).ok(),
-            listen_url: Some(observed.listen_url.clone()),
-            source_url: observed.source_url.clone(),
-            ..StationStatus::default()
-        },
-        None => before,
+    let Some(observed) = observed else { return before };
+    let mut status = StationStatus {
+        mounts: i32::try_from(observed.mounts).ok(),
+        listen_url: Some(observed.listen_url.clone()),
+        source_url: observed.source_url.clone(),
+        swept: before.swept,
+        drill: before.drill,
+        ..StationStatus::default()
+    };
+    if let Some(swept) = &observed.swept {
+        swept.tell(&mut status);
     }
+    status
 }
 
 #[cfg(test)]
@@ -254,6 +275,8 @@ mod tests {
             source_url: None,
             fill: Fill::Low,
             tape: "10Gi".to_owned(),
+            swept: None,
+            untold: None,
         }
     }
 

@@ -4,11 +4,16 @@ use ingest::{
     api::Fill,
     config::{Feed, Format, Named},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::ResourceExt;
 use radio_crds::{Mount, Recording, Station, mount::Codec, quantity, station::DEFAULT_TAPE_SIZE};
 
-use super::{credentials::Credentials, fetch::Fetched, roll::Roll};
+use super::{
+    credentials::Credentials,
+    fetch::Fetched,
+    presenters::{Cast, Presenter},
+    roll::Roll,
+};
 use crate::{
     context::Images,
     k8s::meta::{Owner, names},
@@ -16,6 +21,7 @@ use crate::{
         claims::{settle, wants},
         inputs::{Input, Secrets},
     },
+    recording::ends,
     text::{
         HostName, ImageName, InvalidText, Line, ObjectName, Password, ResourceName, StreamPath, WebAddress,
     },
@@ -122,6 +128,8 @@ pub struct Door {
     pub input: Input,
     /// What opens it, if there is one.
     pub password: Option<Password>,
+    /// Who else may connect, in the slots of Shows.
+    pub presenters: Vec<Presenter>,
 }
 
 /// Checks the spec.
@@ -206,6 +214,7 @@ pub fn identity(station: &Station) -> Result<Identity, InvalidText> {
 pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
     let claims = settle(&fetched.mounts);
     let (mut heard, mut ingest) = (Vec::new(), Ingest::default());
+    let casts = Cast::all(&fetched.shows, &fetched.secrets, fetched.now);
     for mount in fetched
         .mounts
         .iter()
@@ -215,6 +224,7 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
             mount,
             &spec.identity.title,
             &fetched.secrets,
+            &casts,
             &mut heard,
             &mut ingest,
         );
@@ -241,9 +251,7 @@ pub fn validate(spec: ValidSpec, fetched: &Fetched) -> ValidStation {
 fn named(recording: &Recording) -> Option<Named> {
     let spec = &recording.spec;
     let status = recording.status.as_ref();
-    let longest = SignedDuration::from_secs(spec.max_length_seconds()?.into());
-    let limit = spec.window.from.saturating_add(longest).unwrap_or(Timestamp::MAX);
-    let limit = spec.window.until.map_or(limit, |until| until.min(limit));
+    let limit = ends::limit(recording)?;
     // The status tells whole seconds.
     let ended = status.filter(|status| status.over.is_some()).and_then(|status| {
         status
@@ -267,6 +275,7 @@ fn admit(
     mount: &Mount,
     station_title: &Line,
     secrets: &Secrets,
+    casts: &[Cast],
     heard: &mut Vec<Heard>,
     ingest: &mut Ingest,
 ) {
@@ -302,6 +311,11 @@ fn admit(
         ingest.doors.push(Door {
             mount: name.clone(),
             priority: if wants.through { 0 } else { number },
+            presenters: casts
+                .iter()
+                .flat_map(|cast| cast.at(&name, &input.name))
+                .cloned()
+                .collect(),
             input,
             password,
         });
@@ -316,6 +330,7 @@ fn admit(
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use radio_crds::{MountStatus, input::InputStatus};
 
     use super::*;
@@ -482,6 +497,8 @@ mod tests {
             roll: Roll::Idle,
             recordings: Vec::new(),
             fill: None,
+            shows: Vec::new(),
+            now: Timestamp::UNIX_EPOCH,
         };
         validate(spec, &fetched)
     }

@@ -39,18 +39,22 @@ const TAPE: &str = "tape";
 /// Where it is mounted.
 const TAPE_DIR: &str = "/var/lib/radio";
 
+/// More than these bytes no Secret may hold, with room for what else is in it.
+const MOST_BYTES: usize = 1_000_000;
+/// As many turns of a Show are told at most; fewer, if all together do not fit.
+const MOST_TURNS: usize = 32;
+
 /// The Secret the ingest watches: digests, no password.
 pub fn config(station: &ValidStation) -> Secret {
     let owner = &station.spec.owner;
-    let ingest = Ingest {
+    let mut ingest = Ingest {
         inputs: station.ingest.doors.iter().map(input).collect(),
         readers: readers(station),
         // The file system and the indexes need the rest.
         tape_cap_bytes: station.spec.tape.bytes / 10 * 9,
         recordings: station.ingest.recordings.clone(),
     };
-    // A struct of strings and numbers always serializes.
-    let json = serde_json::to_vec(&ingest).unwrap_or_default();
+    let json = fit(&mut ingest);
     Secret {
         metadata: owner.child(names::ingest(&owner.name), Component::Ingest),
         type_: Some("Opaque".to_owned()),
@@ -59,12 +63,36 @@ pub fn config(station: &ValidStation) -> Secret {
     }
 }
 
+/// With very many Shows those turns are left out that are farthest away: they come when the others are over.
+fn fit(ingest: &mut Ingest) -> Vec<u8> {
+    let mut most = MOST_TURNS;
+    loop {
+        // A struct of strings and numbers always serializes.
+        let json = serde_json::to_vec(ingest).unwrap_or_default();
+        if json.len() <= MOST_BYTES || most == 1 {
+            return json;
+        }
+        most /= 2;
+        let credentials = ingest.inputs.iter_mut().flat_map(|input| &mut input.credentials);
+        credentials.for_each(|credential| credential.turns.truncate(most));
+    }
+}
+
 fn input(door: &Door) -> config::Input {
     let input = &door.input;
-    let credential = door.password.as_ref().map(|password| Credential {
+    let own = door.password.as_ref().map(|password| Credential {
         user: input.username.to_string(),
         sha256: digest(password.reveal()),
         routing: Routing::Live,
+        show: None,
+        turns: Vec::new(),
+    });
+    let of_presenters = door.presenters.iter().map(|presenter| Credential {
+        user: presenter.user.to_string(),
+        sha256: digest(presenter.password.reveal()),
+        routing: Routing::Rehearsal,
+        show: Some(presenter.show.clone()),
+        turns: presenter.turns.clone(),
     });
     config::Input {
         mount: door.mount.clone(),
@@ -72,7 +100,7 @@ fn input(door: &Door) -> config::Input {
         path: input.path.to_string(),
         priority: door.priority,
         accepts: input.accepts,
-        credentials: credential.into_iter().collect(),
+        credentials: own.into_iter().chain(of_presenters).collect(),
     }
 }
 

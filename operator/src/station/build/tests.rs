@@ -306,3 +306,101 @@ fn names_fit_at_their_longest() {
     let owner = Owner::of(&station, &longest).unwrap();
     assert!(names::ingest(&owner.name).len() + 11 <= 63);
 }
+
+/// A Station with a Mount of two inputs, and Shows.
+fn with_shows(shows: &[&str]) -> ValidStation {
+    let spec = crate::station::validate::spec(&yaml(FULL_STATION), &crate::testing::images()).unwrap();
+    let mut secrets = crate::testing::input_secrets();
+    let presenters = [(
+        "anna".to_owned(),
+        k8s_openapi::ByteString(format!("{SECRET} anna").into_bytes()),
+    )];
+    secrets.insert("night-presenters".to_owned(), presenters.into());
+    let fetched = crate::station::fetch::Fetched {
+        credentials: crate::testing::credentials(),
+        mounts: vec![yaml(FULL_MOUNT)],
+        secrets,
+        roll: Roll::Idle,
+        recordings: Vec::new(),
+        fill: None,
+        shows: shows.iter().map(|show| yaml(show)).collect(),
+        now: "2026-11-21T19:40:00Z".parse().unwrap(),
+    };
+    crate::station::validate::validate(spec, &fetched)
+}
+
+const NIGHT: &str = r#"
+apiVersion: radio.moafunk.de/v1alpha1
+kind: Show
+metadata: {name: night, namespace: city, uid: show-uid, generation: 1, creationTimestamp: "2026-08-01T11:00:00Z"}
+spec:
+  mountRef: {name: talk}
+  title: Night Shift
+  schedule: {cron: "0 20 * * SAT", duration: 2h}
+  presenters: [{username: anna}, {username: nobody}]
+  inputs: [studio]
+"#;
+
+#[test]
+fn presenters_of_shows_open_inputs_in_their_turns() {
+    let secret = build(&with_shows(&[NIGHT])).ingest_config;
+    let told = json(&secret, "ingest.json");
+    let credentials = |input: usize| told["inputs"][input]["credentials"].as_array().unwrap().clone();
+    assert_eq!(told["inputs"][1]["name"], "van");
+    assert_eq!(credentials(1).len(), 1);
+    // Whoever has the Mount's own password gets in at any time, as ever.
+    assert_eq!(credentials(0)[0].get("turns"), None);
+    assert_eq!(
+        credentials(0)[1],
+        serde_json::json!({
+            "user": "anna",
+            "sha256": digest(&format!("{SECRET} anna")),
+            "routing": "rehearsal",
+            "show": "Night Shift",
+            "turns": [{
+                "start": "2026-11-21T20:00:00Z",
+                "end": "2026-11-21T22:00:00Z",
+                "opens": "2026-11-21T19:45:00Z",
+                "closes": "2026-11-21T22:15:00Z",
+                "liveFrom": "2026-11-21T19:45:00Z",
+                "liveUntil": "2026-11-21T22:15:00Z",
+                "hardEnd": false,
+            }],
+        })
+    );
+    assert_eq!(credentials(0).len(), 2);
+    assert!(!told.to_string().contains(SECRET));
+    // It is what the ingest reads.
+    let read: ::ingest::config::Ingest = serde_json::from_value(told).unwrap();
+    assert_eq!(read.inputs[0].credentials[1].turns.len(), 1);
+    // Nothing of it restarts anything.
+    assert_eq!(
+        build(&with_shows(&[NIGHT])).ingest,
+        build(&with_shows(&[])).ingest
+    );
+}
+
+#[test]
+fn very_many_shows_still_fit_into_a_secret() {
+    let often = NIGHT.replace("0 20 * * SAT", "0 */3 * * *");
+    let presenters: Vec<String> = (0..16)
+        .map(|number| {
+            format!("{{username: p{number}, passwordSecretRef: {{name: night-presenters, key: anna}}}}")
+        })
+        .collect();
+    let often = often.replace("{username: anna}, {username: nobody}", &presenters.join(", "));
+    let shows: Vec<String> = (0..60)
+        .map(|number| often.replace("name: night,", &format!("name: night{number},")))
+        .collect();
+    let shows: Vec<&str> = shows.iter().map(String::as_str).collect();
+    let secret = build(&with_shows(&shows)).ingest_config;
+    let size = secret.data.as_ref().unwrap()["ingest.json"].0.len();
+    assert!((500_000..=1_000_000).contains(&size), "{size}");
+    let told = json(&secret, "ingest.json");
+    for credential in &told["inputs"][0]["credentials"].as_array().unwrap()[1..] {
+        let turns = credential["turns"].as_array().unwrap();
+        // The one in its overrun, and the next.
+        assert_eq!(turns[0]["start"], "2026-11-21T18:00:00Z");
+        assert_eq!(turns[1]["start"], "2026-11-21T21:00:00Z");
+    }
+}
