@@ -44,6 +44,19 @@ pub async fn signal_process(
     Ok(hit)
 }
 
+/// Kills (-9) every process of a pod that was started with these words; gives back how many there were. Unlike the containers in a
+/// pod's status, which kubelet may tell of half a minute late after two quick restarts, processes are what they are.
+pub async fn kill_command(namespace: &str, pod: &str, command: &[&str]) -> Result<usize> {
+    let pod = Pod::find(namespace, pod).await?;
+    let mut hit = 0;
+    for pid in cgroups::pids_of(&pod.node.cgroup(), &pod.uid)? {
+        if was_started_with(pid, command) && rustix::process::kill_process(pid, Signal::KILL).is_ok() {
+            hit += 1;
+        }
+    }
+    Ok(hit)
+}
+
 /// Uses up the memory of a container until the kernel has killed its processes called `comm`, as it would if they had used it up
 /// themselves.
 pub async fn starve(namespace: &str, pod: &str, container: &str, comm: &str) -> Result<()> {
@@ -104,6 +117,16 @@ fn eater() -> Result<Child> {
 fn is_called(pid: Pid, comm: &str) -> bool {
     let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
     name.trim_end() == comm
+}
+
+fn was_started_with(pid: Pid, command: &[&str]) -> bool {
+    let line = fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+    let mut words = line.split('\0');
+    command.iter().all(|word| {
+        words
+            .next()
+            .is_some_and(|there| there == *word || there.rsplit('/').next() == Some(word))
+    })
 }
 
 /// Lets no packet pass between two pods any more, in either direction, by address or by Service.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -131,13 +132,22 @@ async fn prepare(places: &Places, programs: &Programs) -> Result<()> {
     places.make()?;
     let bin = places.visible.join("bin");
     fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
-    let kubectl = cache::fresh_partial(&bin.join("kubectl"))?;
-    symlink(programs.component("kubectl"), &kubectl)
-        .and_then(|()| fs::rename(&kubectl, bin.join("kubectl")))
-        .with_context(|| format!("cannot link kubectl into {}", bin.display()))?;
+    link(&bin, "kubectl", &programs.component("kubectl"))?;
+    // cargo puts all programs side by side; a bare cluster is there without ours.
+    let plugin = std::env::current_exe()?.with_file_name("kubectl-radio");
+    if plugin.exists() {
+        link(&bin, "kubectl-radio", &plugin)?;
+    }
     cgroups::make(CONTROL_PLANE)?;
     pki::ensure(places)?;
     network::ensure(places).await
+}
+
+fn link(bin: &Path, name: &str, program: &Path) -> Result<()> {
+    let made = cache::fresh_partial(&bin.join(name))?;
+    symlink(program, &made)
+        .and_then(|()| fs::rename(&made, bin.join(name)))
+        .with_context(|| format!("cannot link {name} into {}", bin.display()))
 }
 
 async fn control(places: &Places, programs: &Programs, progress: &Progress) -> Result<()> {

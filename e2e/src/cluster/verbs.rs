@@ -5,7 +5,7 @@ use anyhow::Result;
 pub use super::outage::{
     Outage, kill_containerd, kill_node, partition_node, return_node, stop_kubelet, stop_node,
 };
-pub use super::pods::{block, kill_process, signal_process, starve, unblock};
+pub use super::pods::{block, kill_command, kill_process, signal_process, starve, unblock};
 use super::{Places, up};
 use crate::install::rooms::{self, Images};
 use crate::steps::Steps;

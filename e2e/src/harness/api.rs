@@ -11,9 +11,10 @@ use serde_json::Value;
 const FIELD_MANAGER: &str = "e2e";
 
 /// Every kind the operator makes or reads: what a test lists to find children and their versions.
-pub const KINDS: [(&str, &str, &str); 14] = [
+pub const KINDS: [(&str, &str, &str); 15] = [
     ("radio.moafunk.de", "v1alpha1", "Station"),
     ("radio.moafunk.de", "v1alpha1", "Mount"),
+    ("radio.moafunk.de", "v1alpha1", "Show"),
     ("radio.moafunk.de", "v1alpha1", "Recording"),
     ("batch", "v1", "Job"),
     ("apps", "v1", "Deployment"),

@@ -20,7 +20,7 @@ pub async fn namespace(client: &Client, namespace: &str) -> String {
 }
 
 async fn conditions(client: &Client, namespace: &str, out: &mut String) {
-    for (group, version, kind) in &api::KINDS[..3] {
+    for (group, version, kind) in &api::KINDS[..4] {
         let api = api::dynamic(client, namespace, group, version, kind);
         let Ok(list) = api.list(&ListParams::default()).await else {
             continue;
@@ -34,6 +34,9 @@ async fn conditions(client: &Client, namespace: &str, out: &mut String) {
             );
             for c in api::conditions(&object) {
                 _ = writeln!(out, "   {}={} {}: {}", c.kind, c.status, c.reason, c.message);
+            }
+            if *kind == "Show" {
+                _ = writeln!(out, "   {}", object.data["status"]);
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
 use radio_crds::input::InputStatus;
 use serde_json::{Value, json};
 
@@ -55,6 +56,17 @@ impl Login {
 
     /// Tells a title beside the stream, as programs do that send MP3 or AAC.
     pub async fn title(&self, title: &str) -> Result<()> {
+        let status = self.told(title).await?;
+        ensure!(status.is_success(), "the title was answered with {status}");
+        Ok(())
+    }
+
+    /// Whether the ingest knows the password, whatever the time is. Nobody is sent away for being asked this.
+    pub async fn is_known(&self) -> Result<bool> {
+        Ok(self.told("").await? != StatusCode::UNAUTHORIZED)
+    }
+
+    async fn told(&self, title: &str) -> Result<StatusCode> {
         let escaped: Vec<String> = title.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let path = format!(
             "/admin/metadata?mode=updinfo&mount={}&charset=UTF-8&song={}",
@@ -63,12 +75,7 @@ impl Login {
         );
         let login = STANDARD.encode(format!("{}:{}", self.user, self.password));
         let answer = request::get(self.address, &path, &format!("Basic {login}")).await?;
-        ensure!(
-            answer.status.is_success(),
-            "the title was answered with {}",
-            answer.status
-        );
-        Ok(())
+        Ok(answer.status)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Recordings as a test sees them: appointed, on air, verified; their pods; and whether what is stored is what was sent. Does IO.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,20 +90,32 @@ impl Stage {
         let all = self.kind("Recording").list(&ListParams::default()).await?;
         let mut found = Vec::new();
         for object in all {
-            let text = |pointer: &str| object.data.pointer(pointer).and_then(serde_json::Value::as_str);
-            if text("/spec/mount") == Some(mount) {
-                let station = text("/spec/station").context("a Recording without a Station")?;
-                let name = object.name_any();
-                found.push(Recording {
-                    stage: self.clone(),
-                    prefix: format!("{PREFIX}/{}/{station}/{mount}/{name}/", self.namespace),
-                    name,
-                });
+            if object.data["spec"]["mount"] == mount {
+                found.push(self.recording_of(&object)?);
             }
         }
         // The time is in the name.
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    /// A Recording that is there.
+    pub async fn recording_named(&self, name: &str) -> Result<Recording> {
+        let object = self.kind("Recording").get(name).await?;
+        self.recording_of(&object)
+    }
+
+    fn recording_of(&self, object: &DynamicObject) -> Result<Recording> {
+        let name = object.name_any();
+        let text = |field: &str| object.data["spec"][field].as_str().map(str::to_owned);
+        let (station, mount) = text("station")
+            .zip(text("mount"))
+            .context("a Recording of no Mount")?;
+        Ok(Recording {
+            stage: self.clone(),
+            prefix: format!("{PREFIX}/{}/{station}/{mount}/{name}/", self.namespace),
+            name,
+        })
     }
 
     /// Waits for the newest Recording of a Mount that is none of those.
@@ -229,10 +242,9 @@ impl Recording {
     /// Kills (-9) the recorder in a container of that pod.
     pub async fn kill_in(&self, pod: &str, container: &str) -> Result<()> {
         let namespace = &self.stage.namespace;
-        // For a moment after a container was started again the API server tells of the one before.
         until(&format!("a recorder in {container} of {pod}"), PLACED, || async {
-            match verbs::kill_process(namespace, pod, container, "recorder").await {
-                Ok(0) => Err("no process of that name".to_owned()),
+            match verbs::kill_command(namespace, pod, &["recorder", container]).await {
+                Ok(0) => Err("none runs".to_owned()),
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("{error:#}")),
             }
@@ -264,6 +276,49 @@ impl Recording {
         store.json(&format!("{}final-{version}/final.json", self.prefix))
     }
 
+    /// Compares what was on air, as its final object tells, with what the sources sent, one entry for each connection that was,
+    /// in their order: that is there, once, and nothing else of them is.
+    pub async fn compare_on_air(&self, store: &Store, version: u32, sent: &[Vec<u8>]) -> Result<Tally> {
+        let published = self.published(store, version)?;
+        let segments = store.segments(&self.prefix)?;
+        let sessions: BTreeSet<&str> = published.intervals.iter().map(|on| on.session.as_str()).collect();
+        ensure!(
+            sessions.len() == sent.len(),
+            "{} connections were on air, but it has {sessions:?}",
+            sent.len()
+        );
+        let (mut tally, mut live) = (Tally::default(), Vec::new());
+        for (session, sent) in sessions.iter().zip(sent) {
+            let on: Vec<Range> = published.of(session).collect();
+            let (first, last) = on.first().zip(on.last()).context("nothing was live")?;
+            let whole = usize::try_from(first.from)?..usize::try_from(last.to)?;
+            let stored = segments.get(*session).map_or(&[][..], Vec::as_slice);
+            tally.add(&oracle::bytes(sent, stored, whole)?);
+            let is_live = |at: u64| on.iter().any(|bytes| (bytes.from..bytes.to).contains(&at));
+            for packet in oracle::packets(sent).await.context("what was sent")? {
+                if is_live(packet.at) {
+                    live.push(packet);
+                } else {
+                    tally.edges += 1;
+                }
+            }
+        }
+        let made = self.made(store, &published).await?;
+        tally.add(&oracle::same_packets(&live, &made).context("the final object")?);
+        Ok(tally)
+    }
+
+    /// All packets of the final objects.
+    async fn made(&self, store: &Store, published: &Final) -> Result<Vec<oracle::Packet>> {
+        let mut made = Vec::new();
+        for object in &published.objects {
+            let bytes = store.read(&format!("{}{}", self.prefix, object.key))?;
+            let packets = oracle::packets(&bytes).await;
+            made.extend(packets.with_context(|| object.key.clone())?);
+        }
+        Ok(made)
+    }
+
     /// Compares everything that was stored with what the sources sent, one entry for each connection, in their order: the
     /// segments byte by byte, the final object of that version packet by packet. All of it was on air.
     pub async fn compare(&self, store: &Store, version: u32, sent: &[Vec<u8>]) -> Result<Tally> {
@@ -292,15 +347,7 @@ impl Recording {
                 );
             }
         }
-        let mut made = Vec::new();
-        for object in &published.objects {
-            let bytes = store.read(&format!("{}{}", self.prefix, object.key))?;
-            made.extend(
-                oracle::packets(&bytes)
-                    .await
-                    .with_context(|| object.key.clone())?,
-            );
-        }
+        let made = self.made(store, &published).await?;
         tally.add(&oracle::same_packets(&expected, &made).context("the final object")?);
         Ok(tally)
     }

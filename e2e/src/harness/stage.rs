@@ -56,6 +56,28 @@ where
     perform(name, test).await;
 }
 
+/// As [`play`], and then as [`play_alone`]: what the first part made is given to the second one.
+///
+/// # Panics
+/// As [`play`].
+pub async fn play_then_alone<T, First, Made, Second, Done>(name: &str, first: First, second: Second)
+where
+    T: Send + 'static,
+    First: FnOnce(Stage) -> Made + Send + 'static,
+    Made: Future<Output = Result<T>> + Send + 'static,
+    Second: FnOnce(Stage, T) -> Done + Send + 'static,
+    Done: Future<Output = Result<()>> + Send + 'static,
+{
+    perform(name, |stage| async move {
+        let shared = OPERATOR.read().await;
+        let made = first(stage.clone()).await?;
+        drop(shared);
+        let _alone = OPERATOR.write().await;
+        second(stage, made).await
+    })
+    .await;
+}
+
 async fn perform<F, Fut>(name: &str, test: F)
 where
     F: FnOnce(Stage) -> Fut,

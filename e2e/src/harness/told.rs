@@ -95,6 +95,14 @@ pub struct Final {
     pub objects: Vec<FinalObject>,
 }
 
+impl Final {
+    /// Which bytes of a session were on air, in their order.
+    pub fn of(&self, session: &str) -> impl Iterator<Item = Range> {
+        let of_it = self.intervals.iter().filter(move |on| on.session == session);
+        of_it.map(|on| on.bytes)
+    }
+}
+
 /// One connection on air.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -138,21 +138,17 @@ struct Target {
 
 /// End-to-end tests by the beginning of their names, area by area.
 pub fn promises(table: &mut Table, name: &str, extent: Extent) {
-    let areas = AREAS
-        .iter()
-        .filter(|area| name.starts_with(area.prefix) || area.prefix.starts_with(name));
-    for area in areas {
-        let filter = if name.len() > area.prefix.len() {
-            name
-        } else {
-            area.prefix
-        };
+    for area in &AREAS {
+        let filters = area.filters(name);
+        if filters.is_empty() {
+            continue;
+        }
         let mut tests = cargo(&["test", "--workspace", "--test", PROMISES]);
         if extent == Extent::Full {
             // Promises of single processes; one of each row is among the unit tests.
             tests.args(["--test", "tape"]);
         }
-        tests.args(["--", filter]);
+        tests.arg("--").args(&filters);
         let at_once = if extent == Extent::Full {
             ONE_BY_ONE
         } else {
@@ -163,7 +159,11 @@ pub fn promises(table: &mut Table, name: &str, extent: Extent) {
             tests.env("RADIO_FULL", "1");
         }
         let budget = (extent == Extent::Representative).then_some(area.budget);
-        table.run(&format!("end to end: {filter}"), budget, &mut tests);
+        table.run(
+            &format!("end to end: {}", filters.join(" and ")),
+            budget,
+            &mut tests,
+        );
     }
     if extent == Extent::Full && "tape_fuzz".starts_with(name) {
         fuzz(table);
@@ -275,7 +275,7 @@ mod tests {
             .unwrap()
             .map(|file| file.unwrap().file_name());
         let files: Vec<String> = files.map(|file| file.into_string().unwrap()).collect();
-        for Area { prefix, .. } in AREAS {
+        for prefix in AREAS.iter().flat_map(|Area { prefixes, .. }| *prefixes) {
             assert!(
                 files.iter().any(|file| file.starts_with(prefix)),
                 "{prefix} has no test"

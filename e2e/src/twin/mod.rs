@@ -12,6 +12,7 @@ mod cut;
 mod door;
 mod fault;
 mod keyring;
+mod lifecycle;
 mod log;
 mod multipart;
 mod operation;
@@ -41,6 +42,7 @@ pub use versity::VersityGw;
 
 use crate::cluster;
 use door::Door;
+use lifecycle::Lifecycles;
 use serve::Shared;
 
 /// Whose rules the twin keeps.
@@ -94,6 +96,7 @@ impl Twin {
             keys: Keyring::default(),
             faults: Faults::default(),
             log: Log::default(),
+            lifecycles: Lifecycles::default(),
             outage: watch::Sender::default(),
             pace: std::sync::Mutex::default(),
             completing: tokio::sync::Mutex::default(),

@@ -17,6 +17,7 @@ use super::body::{Fault, Flow, Treatment, flipped, treated, whole};
 use super::cut::Cut;
 use super::fault::{Effect, Faults};
 use super::keyring::Keyring;
+use super::lifecycle::Lifecycles;
 use super::log::{Log, Outcome};
 use super::operation::{Asked, Operation};
 use super::pace::Pace;
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) keys: Keyring,
     pub(super) faults: Faults,
     pub(super) log: Log,
+    pub(super) lifecycles: Lifecycles,
     pub(super) outage: watch::Sender<Outage>,
     pub(super) pace: Mutex<Pace>,
     /// Completing is one at a time, so that of two for the same upload one is the second.
@@ -110,6 +112,7 @@ impl Visit<'_> {
                 self.end(Outcome::Answered(response.status().as_u16()));
                 return response.map(whole);
             }
+            None if self.is_of_lifecycle() => return self.lifecycle(&head, body).await,
             None => match (self.shared.rules, self.asked.operation) {
                 (Rules::R2, Operation::CompleteMultipartUpload) => self.complete(head, body).await,
                 (Rules::R2, Operation::DeleteObjects) => self.delete_many(head, body).await,
@@ -250,6 +253,27 @@ impl Visit<'_> {
             self.shared.backend.abort(&path, &upload).await?;
         }
         Ok(response)
+    }
+
+    fn is_of_lifecycle(&self) -> bool {
+        self.shared.rules == Rules::R2
+            && self.asked.operation == Operation::BucketSettings
+            && self.asked.parameter("lifecycle").is_some()
+    }
+
+    async fn lifecycle(&self, head: &request::Parts, body: Incoming) -> Response<Flow> {
+        let answer = match collected(body).await {
+            Ok(body) => {
+                let bucket = &self.asked.bucket;
+                self.shared
+                    .lifecycles
+                    .answer(&head.method, bucket, &head.headers, body)
+            }
+            Err(fault) => Err(Refusal::new(500, "InternalError", fault.to_string())),
+        };
+        let answer = answer.unwrap_or_else(|refusal| refusal.response(false));
+        self.end(Outcome::Answered(answer.status().as_u16()));
+        answer.map(whole)
     }
 
     async fn delete_many(&self, head: request::Parts, body: Incoming) -> Result<Response<Incoming>, Failure> {

@@ -131,7 +131,7 @@ fn nothing_more_is_stored(store: &Store, recording: &Recording) -> Result<()> {
 }
 
 /// The pod that was left on the node goes, with all that it might still do.
-async fn await_end(stage: &Stage, pod: &str) -> Result<()> {
+pub async fn await_end(stage: &Stage, pod: &str) -> Result<()> {
     until(&format!("{pod} to be gone"), BACK, || async {
         match stage.kind("Pod").get_opt(pod).await {
             Ok(None) => Ok(()),
@@ -153,7 +153,7 @@ async fn on_air(stage: &Stage) -> Result<Dj> {
 }
 
 /// A node on which neither the tape nor the operator is.
-async fn vacant_node(stage: &Stage) -> Result<String> {
+pub async fn vacant_node(stage: &Stage) -> Result<String> {
     let pods: Api<Pod> = Api::all(stage.client.clone());
     let mut taken = Vec::new();
     for pod in pods.list(&ListParams::default()).await? {
@@ -175,7 +175,7 @@ async fn vacant_node(stage: &Stage) -> Result<String> {
 }
 
 /// New pods come only to nodes that are not closed.
-async fn close(stage: &Stage, is_closed: impl Fn(&str) -> bool) -> Result<()> {
+pub async fn close(stage: &Stage, is_closed: impl Fn(&str) -> bool) -> Result<()> {
     let nodes: Api<Node> = Api::all(stage.client.clone());
     for node in nodes.list(&ListParams::default()).await? {
         let name = node.metadata.name.unwrap_or_default();
@@ -185,7 +185,7 @@ async fn close(stage: &Stage, is_closed: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
-async fn await_node(stage: &Stage, name: &str) -> Result<()> {
+pub async fn await_node(stage: &Stage, name: &str) -> Result<()> {
     let nodes: Api<Node> = Api::all(stage.client.clone());
     until(&format!("{name} to be ready"), BACK, || async {
         let node = nodes.get(name).await.map_err(|e| e.to_string())?;

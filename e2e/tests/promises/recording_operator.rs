@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use e2e::harness::inputs::take;
-use e2e::harness::oracle::{self, Tally};
 use e2e::harness::radio::ON_AIR;
 use e2e::harness::recording::{Gap, PLACED, Told, VERIFIED, microphone};
 use e2e::harness::tape::Tape;
@@ -67,7 +66,7 @@ async fn recording_without_an_operator_has_what_was_live() {
         tally.is_exact()?;
 
         let (told, _) = appointed.verified(VERIFIED).await?;
-        let tally = what_was_live(&appointed, &store, &late).await?;
+        let tally = appointed.compare_on_air(&store, 1, &[late.log.read()?]).await?;
         println!("recording: operator absent at go-live: {tally}");
         ensure!(told.gap_list.is_empty(), "{:?}", told.gap_list);
         near("it began", told.started_at, live)?;
@@ -75,7 +74,7 @@ async fn recording_without_an_operator_has_what_was_live() {
         tally.is_exact()?;
 
         let (told, _) = followed.verified(VERIFIED).await?;
-        let tally = what_was_live(&followed, &store, &tested).await?;
+        let tally = followed.compare_on_air(&store, 1, &[tested.log.read()?]).await?;
         println!("recording: test -> live -> test {TIMES} times: {tally}");
         rehearsals(&told, &gaps)?;
         tally.is_exact()
@@ -207,34 +206,6 @@ async fn tell(stage: &Stage, mount: &str, routing: Routing) -> Result<()> {
     }
     let told = json!({"stringData": {INGEST_KEY: serde_json::to_string(&told)?}});
     stage.merge("Secret", "fm-ingest", told).await
-}
-
-/// The pieces that were live, as the recording has them, are in its object, and nothing else is.
-async fn what_was_live(recorded: &Recording, store: &Store, sent: &Sent) -> Result<Tally> {
-    let published = recorded.published(store, 1)?;
-    let sent = sent.log.read()?;
-    let segments = store.segments(&recorded.prefix)?;
-    let [segments] = segments.values().collect::<Vec<_>>()[..] else {
-        bail!("segments of {:?}", segments.keys());
-    };
-    let on: Vec<_> = published
-        .intervals
-        .iter()
-        .map(|interval| interval.bytes)
-        .collect();
-    let (first, last) = on.first().zip(on.last()).context("nothing was live")?;
-    let on_air = usize::try_from(first.from)?..usize::try_from(last.to)?;
-    let mut tally = oracle::bytes(&sent, segments, on_air)?;
-    let packets = oracle::packets(&sent).await?;
-    let is_live = |at: u64| on.iter().any(|bytes| (bytes.from..bytes.to).contains(&at));
-    let (live, test): (Vec<_>, Vec<_>) = packets.into_iter().partition(|packet| is_live(packet.at));
-    let [object] = published.objects.as_slice() else {
-        bail!("one stream became {:?}", published.objects);
-    };
-    let made = store.read(&format!("{}{}", recorded.prefix, object.key))?;
-    tally.add(&oracle::same_packets(&live, &oracle::packets(&made).await?)?);
-    tally.edges = u64::try_from(test.len())?;
-    Ok(tally)
 }
 
 /// The gaps that are told are the rehearsals, and no other.
