@@ -161,12 +161,17 @@ pub fn by_show(show: &GuardedShow, stores: &Stores) -> Vec<Wake> {
 /// A Recording is named by its Mount, and its Station's ingest keeps the tape for it; what became of it is what became of the
 /// slot it is of.
 #[must_use]
-pub fn by_recording(recording: &GuardedRecording, _: &Stores) -> Vec<Wake> {
+pub fn by_recording(recording: &GuardedRecording, stores: &Stores) -> Vec<Wake> {
     let mut wakes = vec![Wake::recording(recording.meta(), &recording.name_any())];
-    if let Some(show) = recording.labels().get(SHOW_LABEL) {
+    let show = recording.labels().get(SHOW_LABEL);
+    if let Some(show) = show {
         wakes.push(Wake::show(recording.meta(), show));
     }
     if let Ok(recording) = &recording.0 {
+        // The slot may be another Show's by now: one that was renamed is deleted and made under another name.
+        let namespace = recording.metadata.namespace.as_deref().unwrap_or_default();
+        let others = shows_of(namespace, &recording.spec.mount, stores);
+        wakes.extend(others.into_iter().filter(|_| show.is_some()));
         wakes.push(Wake::mount(&recording.metadata, &recording.spec.mount));
         wakes.push(Wake::station(&recording.metadata, &recording.spec.station));
     }
@@ -653,6 +658,18 @@ mod tests {
             .insert(SHOW_LABEL.to_owned(), "news".to_owned());
         let woken = names(by_recording(&DeserializeGuard(Ok(recording)), &stores));
         assert!(woken.contains(&"Show city/news".to_owned()), "{woken:?}");
+        // A Show that was renamed: what is recorded of its slot has the label of the one before.
+        let mut renamed: Recording = yaml(sample::PLAIN);
+        renamed.spec.mount = "talk".to_owned();
+        renamed
+            .labels_mut()
+            .insert(SHOW_LABEL.to_owned(), "gone".to_owned());
+        let woken = names(by_recording(&DeserializeGuard(Ok(renamed)), &stores));
+        let own = names(shows_of("city", "talk", &stores));
+        assert!(
+            !own.is_empty() && own.iter().all(|show| woken.contains(show)),
+            "{woken:?}"
+        );
         let labels = json!({STATION_LABEL: "radio", SHOW_LABEL: "news"});
         let pod =
             serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "city", "labels": labels}}));

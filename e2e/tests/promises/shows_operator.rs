@@ -72,7 +72,7 @@ async fn with(fate: Fate) {
 
 /// One slot of both Shows, from the first that is heard of them to their verified objects.
 async fn slots(stage: &Stage, store: &Store, fate: Fate) -> Result<()> {
-    let start = show::in_seconds(45);
+    let start = show::in_seconds(30);
     let mortal = Mortal::start(stage).await?;
     stage
         .apply(&(show("soft", "soft", start, SOFT) + &show("hard", "hard", start, HARD)))

@@ -2,21 +2,20 @@
 //!
 //! `recorder::course` says what is one Recording, to the recorder too, so that what the one leaves the other takes up.
 
-use std::{collections::BTreeSet, fmt::Write, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use ingest::api::Session;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use radio_crds::{
-    MAX_RECORDING_NAME_LENGTH, MOUNT_LABEL, Mount, Recording, RecordingSpec, STATION_LABEL, Station,
-    quantity,
+    MOUNT_LABEL, Mount, Recording, RecordingSpec, STATION_LABEL, Station, quantity,
     recorded::{Recorded, RecordingMode},
     recording::{DEFAULT_IDLE_END, DEFAULT_MAX_LENGTH, Over, Phase, Window},
     station::Storage,
 };
 use recorder::course::{Reach, Rule, Span, beginnings, spans};
-use sha2::{Digest, Sha256};
 
+use super::recording_name::name_of;
 use crate::{
     k8s::meta::{MANAGED_BY, MANAGED_BY_LABEL},
     recording::ends::{held_until, limit},
@@ -25,8 +24,6 @@ use crate::{
 
 /// The longest title the API takes.
 const LONGEST_TITLE: usize = 200;
-/// Hexadecimal digits that tell shortened names apart.
-const HASH: usize = 6;
 /// More than these are not made at once.
 const MOST: usize = 64;
 /// How precise the ingest is when a presenter's time is over.
@@ -345,40 +342,6 @@ fn title(mount: &Mount, station: &Station, input: Option<&str>) -> String {
         .map(|input| format!("{title}, {input}"))
         .filter(|title| title.chars().count() <= LONGEST_TITLE)
         .unwrap_or_else(|| title.clone())
-}
-
-/// `<mount>-<when it began>`, the same whoever makes it: it cannot be made twice.
-#[must_use]
-pub fn name_of(mount: &str, input: Option<&str>, from: Timestamp) -> String {
-    let time = from.strftime("%Y%m%dt%H%M%Sz");
-    let longest = MAX_RECORDING_NAME_LENGTH - "-20261121t190000z".len();
-    if input.is_none() && mount.len() <= longest {
-        return format!("{mount}-{time}");
-    }
-    // Mount `a-b` with input `c` is not Mount `a` with input `b-c`, and `_` is in no name of an object.
-    let mut hash = String::new();
-    for byte in Sha256::digest(format!("{mount}/{}", input.unwrap_or_default())) {
-        // Writing into a String never fails.
-        let _ = write!(hash, "{byte:02x}");
-    }
-    let place: String = [Some(mount), input]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join("-");
-    let place: String = place
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '-'
-            }
-        })
-        .take(longest - HASH - 1)
-        .collect();
-    let hash: String = hash.chars().take(HASH).collect();
-    format!("{}-{hash}-{time}", place.trim_end_matches('-'))
 }
 
 /// The Recordings of a Mount that go on.

@@ -1,6 +1,6 @@
 use ingest::api::Ended;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use radio_crds::{RecordingStatus, recording};
+use radio_crds::{MAX_RECORDING_NAME_LENGTH, RecordingStatus, recording};
 use serde_json::json;
 
 use super::*;

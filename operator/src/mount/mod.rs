@@ -9,6 +9,7 @@ pub mod entrances;
 pub mod fetch;
 pub mod inputs;
 pub mod pattern;
+pub mod recording_name;
 pub mod status;
 pub mod validate;
 

@@ -14,7 +14,7 @@ use super::{
     programme::{LEAD, Programme, earlier, just_after, later},
     slots::Slot,
 };
-use crate::mount::appoint::name_of;
+use crate::mount::recording_name::name_of;
 
 /// How far ahead slots are looked at: farther than presenters are told of theirs.
 const AHEAD: SignedDuration = SignedDuration::from_hours(8 * 24);
