@@ -5,6 +5,7 @@ pub mod audit;
 pub mod dump;
 mod extent;
 mod ffmpeg;
+mod floor;
 pub mod inputs;
 pub mod look;
 pub mod mortal;

@@ -11,8 +11,8 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
-use tokio::sync::RwLock;
 
+use super::floor::Floor;
 use super::{api, dump, until};
 
 /// Set to keep the namespace of a failed test for a look at it.
@@ -28,7 +28,7 @@ pub struct Stage {
 }
 
 /// Tests run side by side as long as they leave each other the operator.
-static OPERATOR: RwLock<()> = RwLock::const_new(());
+static OPERATOR: Floor = Floor::new();
 
 /// Runs a test in a namespace of its own that enforces restricted Pod Security.
 ///
@@ -39,7 +39,7 @@ where
     F: FnOnce(Stage) -> Fut,
     Fut: Future<Output = Result<()>> + Send + 'static,
 {
-    let _shared = OPERATOR.read().await;
+    let _shared = OPERATOR.share().await;
     perform(name, test).await;
 }
 
@@ -52,7 +52,7 @@ where
     F: FnOnce(Stage) -> Fut,
     Fut: Future<Output = Result<()>> + Send + 'static,
 {
-    let _alone = OPERATOR.write().await;
+    let _alone = OPERATOR.alone().await;
     perform(name, test).await;
 }
 
@@ -69,10 +69,10 @@ where
     Done: Future<Output = Result<()>> + Send + 'static,
 {
     perform(name, |stage| async move {
-        let shared = OPERATOR.read().await;
+        let shared = OPERATOR.share().await;
         let made = first(stage.clone()).await?;
         drop(shared);
-        let _alone = OPERATOR.write().await;
+        let _alone = OPERATOR.alone().await;
         second(stage, made).await
     })
     .await;

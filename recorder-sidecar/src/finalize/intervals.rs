@@ -2,12 +2,15 @@
 
 use ingest::api::Line;
 use ingest::config::Routing;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::coverage::expected_until;
 use super::join::holes;
 use super::published::{Gap, GapKind, LostBytes};
 use crate::manifest::{Manifest, Range, Rehearsal, Taped, routings};
+
+/// How precise the turns of presenters are.
+const EDGE: SignedDuration = SignedDuration::from_secs(1);
 
 /// A Recording, as it was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +195,12 @@ fn leave_out_behind(timeline: &mut Vec<(Timestamp, Timestamp, Heard)>, until: Ti
     }
 }
 
+/// Turns are kept to the second: for what a source that is there waits at the edges of its slot, nobody missed it.
+fn is_a_turns_edge(gap: &Gap, on_air: &OnAir) -> bool {
+    let touches = gap.from == on_air.from || gap.to == on_air.to;
+    gap.kind == GapKind::Rehearsal && touches && gap.to.duration_since(gap.from) < EDGE
+}
+
 /// What was on air within the Recording's window.
 #[must_use]
 pub fn on_air(manifest: &Manifest) -> OnAir {
@@ -227,12 +236,15 @@ pub fn on_air(manifest: &Manifest) -> OnAir {
     for (from, to, heard) in timeline {
         let stay = match heard {
             Heard::Nobody(kind) => {
-                on_air.gaps.push(Gap {
+                let gap = Gap {
                     from,
                     to,
                     kind,
                     lost: None,
-                });
+                };
+                if !is_a_turns_edge(&gap, &on_air) {
+                    on_air.gaps.push(gap);
+                }
                 continue;
             }
             Heard::Stay(index) => &stays[index],

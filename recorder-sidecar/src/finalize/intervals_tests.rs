@@ -149,6 +149,32 @@ fn who_is_heard_and_why_nobody_is() {
     all_told("of equals the first", &idle(equals), &pieces, &[]);
 }
 
+/// The ingest puts a presenter on air some milliseconds after his slot has begun.
+#[test]
+fn the_moment_before_a_turn_begins_is_no_gap() {
+    let waits = |milliseconds: i64| {
+        let mut taped = session("a", 0, -10, 100, &[]);
+        taped.session.routing = Routing::Live;
+        let since = at(0) + jiff::SignedDuration::from_millis(milliseconds);
+        taped.lines.insert(
+            0,
+            Line::Routing {
+                at: 0,
+                t: at(-10),
+                routing: Routing::Rehearsal,
+            },
+        );
+        taped.lines.push(Line::Routing {
+            at: 10_000,
+            t: since,
+            routing: Routing::Live,
+        });
+        let gaps = on_air(&manifest(0, Some(100), OverWhy::Until, vec![taped])).gaps;
+        gaps.iter().filter(|gap| gap.kind == GapKind::Rehearsal).count()
+    };
+    assert_eq!([waits(2), waits(999), waits(1000)], [0, 0, 1]);
+}
+
 #[test]
 fn the_tapes_own_change_of_routing_is_exact() {
     let mut taped = session("a", 0, 0, 100, &[]);
