@@ -1,6 +1,7 @@
 //! A worker node: containerd, kubelet and kube-proxy in the node's network namespace and cgroup. Does IO.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,17 @@ use tokio::process::Command;
 
 use super::outage::{self, Outage};
 use super::processes::{self, Service};
-use super::{CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, remains, text};
+use super::{
+    CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, netns, remains, text,
+};
 use crate::install::cache;
 use crate::install::command;
 use crate::install::golang::Programs;
 use crate::install::images::{Image, is_other_version};
 use crate::install::rooms::Images;
+
+/// Where a kubelet says that it is well.
+const KUBELET_HEALTH: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 10248);
 
 /// Where a node finds the API server.
 fn api() -> String {
@@ -36,7 +42,7 @@ pub async fn ensure(places: &Places, programs: &Programs, node: Node, pause: &Im
     processes::ensure(&places.records(), &containerd(places, node, &config)).await?;
     wait_for_containerd(places, node).await?;
     load(places, node, pause).await?;
-    processes::ensure(&places.records(), &kubelet(places, programs, node, &config)).await?;
+    start_kubelet(places, node, &kubelet(places, programs, node, &config)).await?;
     processes::ensure(&places.records(), &proxy(places, programs, node, &config)).await?;
     Ok(())
 }
@@ -123,6 +129,23 @@ async fn wait_for_containerd(places: &Places, node: Node) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())
+}
+
+/// Kubelet ends at its start while containerd's CRI says "server is not initialized yet", which `ctr version` does not tell: it is
+/// started until it stays.
+async fn start_kubelet(places: &Places, node: Node, kubelet: &Service) -> Result<()> {
+    let begun = Instant::now();
+    let namespace = netns::path(&node.namespace());
+    loop {
+        processes::ensure(&places.records(), kubelet).await?;
+        if netns::within(&namespace, || TcpStream::connect(KUBELET_HEALTH).is_ok())? {
+            return Ok(());
+        }
+        if begun.elapsed() > Duration::from_secs(30) {
+            bail!("{} does not stay; see {}", kubelet.name, kubelet.log.display());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn service(places: &Places, node: Node, process: &str, program: PathBuf, arguments: Vec<String>) -> Service {
