@@ -16,7 +16,7 @@ use crate::{recording::plan::needs_tape, watch::GuardedRecording};
 /// What is kept at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// So many of the newest that have a sound.
+    /// So many of the newest that are verified.
     pub newest: Option<usize>,
     /// All that ended within this time.
     pub younger_than: Option<SignedDuration>,
@@ -61,8 +61,8 @@ pub struct Choice {
 /// A Recording that nothing more comes of.
 struct Finished {
     recording: Arc<Recording>,
-    /// It has something to be heard.
-    sounds: bool,
+    /// Verified: whoever wants three kept wants three that can be heard.
+    is_good: bool,
     ended: Timestamp,
 }
 
@@ -145,21 +145,21 @@ fn finished(recording: &Recording, now: Timestamp) -> Option<Finished> {
         .filter(|_| is_finished(recording, now))?;
     let ended = status.ended_at.as_ref().map(|ended| ended.0);
     Some(Finished {
-        sounds: matches!(status.phase, Some(Phase::Verified | Phase::Doubtful)),
+        is_good: status.phase == Some(Phase::Verified),
         ended: ended.unwrap_or(recording.spec.window.from),
         recording: Arc::new(recording.clone()),
     })
 }
 
-/// Those older than the newest so many that have a sound. Slots that nobody came to push nothing out.
+/// Those older than the newest so many that are verified. Slots that nobody came to push nothing out, nor does what is in doubt.
 fn before_the_newest(mut finished: Vec<Finished>, newest: Option<usize>) -> Vec<Finished> {
     let Some(newest) = newest else {
         return finished;
     };
-    let mut sounding = 0;
+    let mut good = 0;
     let oldest_kept = finished.iter().rposition(|finished| {
-        sounding += usize::from(finished.sounds);
-        sounding == newest
+        good += usize::from(finished.is_good);
+        good == newest
     });
     finished.truncate(oldest_kept.unwrap_or(0));
     finished
