@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod harness;
 pub mod install;
+pub mod ports;
 pub mod sound;
 pub mod steps;
 pub mod suite;

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use e2e::ports;
 use ingest::api::Container;
 use ingest::framing::{Framer, Unit};
 use playout_agent::config::{self, Codec, Playout};
@@ -43,10 +44,7 @@ impl Drop for Icecast {
 
 /// `None` where there is none to run.
 async fn icecast(password: &str) -> Option<Icecast> {
-    let address = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let [address] = ports::free().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let process = start(address, directory.path(), password).await?;
     Some(Icecast {

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::ports;
+
 /// Debian's `nobody`: Icecast refuses to be root.
 const NOBODY: &str = "65534";
 const START: Duration = Duration::from_secs(10);
@@ -32,7 +34,8 @@ impl BareIcecast {
         if !Path::new("/usr/bin/icecast2").exists() {
             bail!("icecast2 is not installed: apt-get install icecast2");
         }
-        let port = free_port().await?;
+        let [address] = ports::free().context("no free port on loopback")?;
+        let port = address.port();
         let folder = TempDir::new().context("no temporary folder for Icecast")?;
         // It runs as another user.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
@@ -125,13 +128,6 @@ impl Drop for BareIcecast {
             }
         }
     }
-}
-
-async fn free_port() -> Result<u16> {
-    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .context("no free port on loopback")?;
-    Ok(socket.local_addr()?.port())
 }
 
 fn config(port: u16, burst: u32) -> String {

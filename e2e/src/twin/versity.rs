@@ -1,7 +1,7 @@
 //! A versitygw of one's own on loopback, over a temporary folder. Does IO.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -10,11 +10,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rand::distr::{Alphanumeric, SampleString};
 use tempfile::TempDir;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::backend::Backend;
 use super::keyring::Key;
+use crate::ports;
 
 const POLL: Duration = Duration::from_millis(20);
 const START: Duration = Duration::from_secs(20);
@@ -32,9 +33,7 @@ impl VersityGw {
     pub async fn start(program: &Path) -> Result<Self> {
         let folder = TempDir::new().context("no temporary folder for versitygw")?;
         let key = Key::new("root", Alphanumeric.sample_string(&mut rand::rng(), 40));
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = free.local_addr()?;
-        drop(free);
+        let [address] = ports::free()?;
         let mut child = Command::new(program)
             .args(["--port", &address.to_string(), "--quiet", "posix"])
             .arg(folder.path())

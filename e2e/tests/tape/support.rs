@@ -1,7 +1,7 @@
 //! The real `ingest` on loopback, with a folder for its configuration and one for its tapes. Starts processes.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use e2e::harness::until;
 use e2e::install::command;
+use e2e::ports;
 use e2e::sound::Sender;
 use ingest::api::Session;
 use ingest::config::{self, Credential, INGEST_KEY, Input, Reader, Routing};
@@ -128,7 +129,7 @@ impl Ingest {
             folder.path().join("mounted").join(INGEST_KEY),
             serde_json::to_vec(&config)?,
         )?;
-        let [sources, readers, health] = free_ports()?;
+        let [sources, readers, health] = ports::free()?;
         let child = spawn(folder.path(), [sources, readers, health]).await?;
         let mut ingest = Self {
             child,
@@ -316,14 +317,6 @@ async fn program() -> Result<&'static PathBuf> {
                 .context("cargo built no program named ingest")
         })
         .await
-}
-
-fn free_ports() -> Result<[SocketAddr; 3]> {
-    let socket = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    // All at once, so that they differ.
-    let sockets = [socket()?, socket()?, socket()?];
-    let [a, b, c] = sockets.each_ref().map(TcpListener::local_addr);
-    Ok([a?, b?, c?])
 }
 
 async fn ask(address: SocketAddr, path: &str) -> Result<String> {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use e2e::ports;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,7 +49,7 @@ impl Pod {
                 chown(dir.path().join(name), Some(NOBODY), Some(NOBODY)).unwrap();
             }
         }
-        let [icecast, health] = free_ports();
+        let [icecast, health] = ports::free().unwrap().map(|free| free.port());
         Some(Self {
             dir,
             program,
@@ -270,11 +271,6 @@ fn status(socket: &mut TcpStream) -> Result<String, String> {
     }
     let head = String::from_utf8(head).map_err(|e| e.to_string())?;
     head.split(' ').nth(1).map(ToOwned::to_owned).ok_or(head)
-}
-
-pub fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
-    let taken = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    taken.map(|socket| socket.local_addr().unwrap().port())
 }
 
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use e2e::ports;
 use ingest::api::Container;
 use ingest::config::{Credential, Ingest, Input, Reader, Routing};
 use ingest::desk::{self, Desk};
@@ -104,9 +105,9 @@ impl Stage {
             }],
             ..Ingest::default()
         }));
-        let ingest = free_address();
+        let [ingest] = ports::free().unwrap();
         fs::write(at.join("secret/playout.json"), secret(&at, ear.address, ingest)).unwrap();
-        let ports = [(); 5].map(|()| free_address().port());
+        let ports = ports::free().unwrap().map(|free| free.port());
         let mut stage = Self {
             shelf: Shelf::open(&at.join("tapes"), "boot").unwrap(),
             config,
@@ -259,13 +260,6 @@ fn program(at: &Path, log: &str) -> Command {
         .env("RADIO_LOG", "text");
     command.stdout(log.try_clone().unwrap()).stderr(log);
     command
-}
-
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }
 
 /// A source, at the pace of its media.

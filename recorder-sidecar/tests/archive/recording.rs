@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use e2e::ports;
 use futures::TryStreamExt as _;
 use recorder::config::RECORDING_KEY;
 use recorder::finalize::published::{FINAL, Final, folder};
@@ -14,7 +15,7 @@ use recorder::manifest::{MANIFEST_KEY, Manifest, SEGMENTS, parse_segment_key};
 use recorder::report::Report;
 use recorder::store::Store;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -58,7 +59,7 @@ impl<'a> Recording<'a> {
             spool: stage.dir().join(format!("spool-{name}")),
             spool_cap: 1 << 40,
             name: name.to_owned(),
-            health: [free_port().await, free_port().await],
+            health: ports::free().unwrap(),
         };
         recording.tell();
         recording
@@ -279,9 +280,4 @@ impl Pod {
 pub async fn kill(child: &mut Child) {
     child.start_kill().unwrap();
     child.wait().await.unwrap();
-}
-
-async fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    listener.local_addr().unwrap()
 }

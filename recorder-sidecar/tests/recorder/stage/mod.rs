@@ -14,13 +14,11 @@ mod tape;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use e2e::ports;
 use e2e::twin::{Key, Rules, Twin, VersityGw};
 use ingest::config::{Reader, TapeAccess};
 use jiff::Timestamp;
@@ -28,7 +26,7 @@ use recorder::config::{ACCESS_KEY_ID, RECORDING_KEY, SECRET_ACCESS_KEY};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -71,7 +69,7 @@ impl Stage {
         twin.keys().put(admin);
         let key = Key::new("dj", "a secret of forty characters, more or less");
         twin.keys().put(key.clone());
-        let [desk, capture, ship] = free_ports().await;
+        let [desk, capture, ship] = ports::free().unwrap();
         let access = TapeAccess {
             addresses: vec![desk.to_string()],
             token: TOKEN.to_owned(),
@@ -266,21 +264,4 @@ pub async fn kill(child: &mut Child) {
 
 fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
-}
-
-/// Ports that nobody listens on. Not those the system gives to clients: one of them could be in use when a process that was
-/// killed comes again.
-async fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    const PORTS: Range<u16> = 10_000..32_000;
-    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random_range(PORTS)));
-    let mut free = Vec::new();
-    while free.len() < N {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = PORTS.start + next % (PORTS.end - PORTS.start);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).await.is_ok() {
-            free.push(address);
-        }
-    }
-    std::array::from_fn(|index| free[index])
 }

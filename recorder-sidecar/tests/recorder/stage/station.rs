@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::install::command;
+use e2e::ports;
 use e2e::sound::{Codec, Cut, Dj, Script, Sender};
 use e2e::twin::Rules;
 use ingest::api::Session;
@@ -20,7 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{PATIENCE, RECORDING, Stage, TOKEN, digest, free_ports, reader, replace};
+use super::{PATIENCE, RECORDING, Stage, TOKEN, digest, reader, replace};
 use crate::sound::{Sound, speed};
 
 /// The first is heard before the second.
@@ -59,7 +60,7 @@ impl Station {
     /// On air, with nobody there yet. The Recording begins now.
     pub async fn new() -> Self {
         let mut stage = Stage::new(Rules::R2, "r2").await;
-        let [sources, health] = free_ports().await;
+        let [sources, health] = ports::free().unwrap();
         let mut told = Ingest {
             inputs: (0..).zip(INPUTS).map(input).collect(),
             readers: vec![reader(RECORDING, TOKEN)],
