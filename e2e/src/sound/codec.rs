@@ -141,9 +141,11 @@ pub(super) fn decoder(demuxer: &str) -> Command {
         "-flags",
         "low_delay",
     ]);
+    // ADTS ends where it finds no next frame within so many bytes; for the others they would be delay.
+    let looked_at = if demuxer == "aac" { "65536" } else { "32" };
     command.args([
         "-probesize",
-        "32",
+        looked_at,
         "-analyzeduration",
         "0",
         "-f",
