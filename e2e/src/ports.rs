@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that Linux gives to clients: between this question and the program's bind(), and while a killed program comes
-/// again, any connection of another test may be given one of those. Below NodePorts, too.
+/// Below those that Linux gives to clients: between this question and the program's `bind()`, and while a killed program comes
+/// again, any connection of another test may be given one of those. Below `NodePorts`, too.
 const PORTS: Range<u16> = 10_000..30_000;
 
 /// Ports that nobody listens on, another one at each call.
