@@ -152,7 +152,7 @@ async fn recording_seed_acceptance() {
     let row = "recording_seed_acceptance";
     let stage = Stage::new().await;
     let wire = Wire::to(stage.sources()).await;
-    let mut recording = stage.recording("show").await;
+    let mut recording = stage.recording("show");
     let mut dj = encoder(&wire, 600, 200);
     recording.told["renditions"] = serde_json::json!(["mp3"]);
     // As long as an encoder may take to begin on a busy machine.
@@ -217,7 +217,7 @@ async fn recording_salvage() {
     let show = opus_minute();
     let stage = Stage::new().await;
     let mut dj = stage.connect(OPUS.content_type).await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let pod = recording.pod();
     dj.play(show, Duration::from_secs(5)).await;
     stage

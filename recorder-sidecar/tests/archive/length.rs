@@ -29,7 +29,7 @@ async fn an_encoder_that_has_been_running_for_a_day() {
         let show = encoder.encode_at(120, since);
         let stage = Stage::new().await;
         let mut dj = stage.connect(encoder.content_type).await;
-        let recording = stage.recording("show").await;
+        let recording = stage.recording("show");
         let pod = recording.pod();
         dj.play(&show, Duration::from_secs(3)).await;
         let sent = dj.leave().await;
@@ -59,7 +59,7 @@ async fn opus_of_28_hours() {
     let cut = show.len() / 280 * 275;
     let stage = Stage::new().await;
     let mut dj = stage.connect(SPEECH.content_type).await;
-    let mut first = stage.recording("show").await;
+    let mut first = stage.recording("show");
     let begun = Instant::now();
     let pod = first.pod();
     dj.send(&show[..cut]).await;
@@ -82,7 +82,7 @@ async fn opus_of_28_hours() {
     let (mut packets, mut seconds) = finalized("28 h of Opus, the first", &first).await;
     assert!(seconds > 26.9 * 3600.0, "{seconds} s");
 
-    let mut second = stage.recording("next").await;
+    let mut second = stage.recording("next");
     second.told["window"]["from"] = serde_json::to_value(manifest.recording.limit).unwrap();
     second.tell();
     second.over(second.pod()).await;
@@ -157,7 +157,7 @@ async fn webm_of_28_hours() {
 async fn long(row: &str, content_type: &str, show: Vec<u8>, seconds: f64) {
     let stage = Stage::new().await;
     let mut dj = stage.connect(content_type).await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let begun = Instant::now();
     let pod = recording.pod();
     dj.send(&show).await;

@@ -24,7 +24,7 @@ async fn two_hours_beside_rclone() {
     let show = mp3_minutes(minutes);
     let stage = Stage::new().await;
     let mut dj = stage.connect("audio/mpeg").await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let pod = recording.pod();
     dj.send(&show).await;
     let sent = dj.leave().await;

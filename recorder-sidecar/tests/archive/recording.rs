@@ -46,7 +46,7 @@ pub struct Cost {
 }
 
 impl<'a> Recording<'a> {
-    pub async fn new(stage: &'a Stage, name: &str) -> Self {
+    pub fn new(stage: &'a Stage, name: &str) -> Self {
         let told = serde_json::json!({
             "name": name, "namespace": "radio", "station": "rfx", "mount": "main", "title": "The Show",
             "window": { "from": stage.since() }, "idleEndSeconds": 4, "maxLengthSeconds": 21_600,

@@ -30,7 +30,7 @@ async fn spool_full() {
     let stage = Stage::new().await;
     stage.twin().outage(Outage::Refuse);
     let mut dj = stage.connect(OPUS.content_type).await;
-    let mut recording = stage.recording("show").await;
+    let mut recording = stage.recording("show");
     // Two segments: with less than one nothing could ever be stored.
     recording.spool_cap = 400_000;
     let pod = recording.pod();
@@ -106,7 +106,7 @@ async fn tape_at_its_cap() {
     let stage = Stage::with_tape_cap(TAPE as u64).await;
     let show = mp3_minutes(12);
     let dj = stage.connect("audio/mpeg").await;
-    let mut recording = stage.recording("show").await;
+    let mut recording = stage.recording("show");
     recording.spool_cap = SPOOL as u64;
     let sent = full_show(&stage, &recording, dj, &show, TAPE + MIB).await;
     assert!(sent.len() > TAPE && sent.len() < TAPE + SPOOL, "{}", sent.len());
@@ -122,7 +122,7 @@ async fn tape_overflows() {
     let stage = Stage::with_tape_cap(TAPE as u64).await;
     let show = mp3_minutes(12);
     let dj = stage.connect("audio/mpeg").await;
-    let mut recording = stage.recording("show").await;
+    let mut recording = stage.recording("show");
     recording.spool_cap = SPOOL as u64;
     let sent = full_show(&stage, &recording, dj, &show, TAPE + SPOOL + 2 * MIB).await;
     let holes = compare("tape overflows", &recording, &[&sent]).await;

@@ -24,7 +24,7 @@ async fn rotated(encoder: Encoder) {
     let show = encoder.encode(100);
     let stage = Stage::new().await;
     let mut dj = stage.connect(encoder.content_type).await;
-    let mut first = stage.recording("show").await;
+    let mut first = stage.recording("show");
     first.told["maxLengthSeconds"] = 4.into();
     first.tell();
     let pod = first.pod();
@@ -33,7 +33,7 @@ async fn rotated(encoder: Encoder) {
     let manifest = first.manifest().await;
     assert_eq!(manifest.over.unwrap().why, OverWhy::MaxLength);
 
-    let mut second = stage.recording("next").await;
+    let mut second = stage.recording("next");
     second.told["window"]["from"] = serde_json::to_value(manifest.recording.limit).unwrap();
     second.tell();
     let pod = second.pod();

@@ -155,8 +155,8 @@ impl Stage {
     }
 
     /// One with this name; those that are told of at the desk are `show` and `next`.
-    pub async fn recording(&self, name: &str) -> Recording<'_> {
-        Recording::new(self, name).await
+    pub fn recording(&self, name: &str) -> Recording<'_> {
+        Recording::new(self, name)
     }
 
     /// The end of what all processes said.

@@ -16,7 +16,7 @@ use crate::stage::Stage;
 async fn chain(row: &str, stage: &Stage) {
     let show = mp3_minutes(9);
     let mut dj = stage.connect("audio/mpeg").await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let mut pod = recording.pod();
     let mut thirds = show.chunks(show.len() / 3 + 1);
     let mut play = async || dj.play(thirds.next().unwrap(), Duration::from_secs(2)).await;

@@ -39,7 +39,7 @@ async fn down_for_the_whole_show_and_back_after() {
                 .add(Fault::anywhere(When::Always, unavailable())),
         }
         let mut dj = stage.connect(OPUS.content_type).await;
-        let recording = stage.recording("show").await;
+        let recording = stage.recording("show");
         let pod = recording.pod();
         dj.play(show, SHOW).await;
         let sent = dj.leave().await;
@@ -88,7 +88,7 @@ async fn storms_of_429() {
     };
     let weather = |when, effect| stage.twin().faults().add(Fault::anywhere(when, effect));
     let mut dj = stage.connect(OPUS.content_type).await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     weather(When::Always, storm(Some(2)));
     let pod = recording.pod();
     dj.play(show, SHOW).await;
@@ -119,7 +119,7 @@ async fn answers_are_lost() {
     let show = mp3_minutes(9);
     let stage = Stage::new().await;
     let mut dj = stage.connect("audio/mpeg").await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let lost = Fault::anywhere(When::Chance(0.05), Effect::LoseAnswer);
     stage.twin().faults().add(lost);
     for operation in [
@@ -151,7 +151,7 @@ async fn keys_are_rotated_in_the_middle_of_uploads() {
     let show = mp3_minutes(9);
     let stage = Stage::new().await;
     let mut dj = stage.connect("audio/mpeg").await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let pod = recording.pod();
     let (first, second) = show.split_at(show.len() / 2);
     dj.play(first, SHOW / 2).await;
@@ -208,7 +208,7 @@ async fn down_and_the_recorders_pod_deleted() {
     let show = opus_minute();
     let stage = Stage::new().await;
     let mut dj = stage.connect(OPUS.content_type).await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let mut pod = recording.pod();
     let (stored, rest) = show.split_at(show.len() / 3);
     dj.play(stored, SHOW / 3).await;
@@ -248,7 +248,7 @@ async fn a_flipped_byte_is_caught_before_anything_is_deleted() {
         stage.twin().faults().add(flip);
     }
     let mut dj = stage.connect("audio/mpeg").await;
-    let recording = stage.recording("show").await;
+    let recording = stage.recording("show");
     let pod = recording.pod();
     dj.play(&show, SHOW / 2).await;
     let sent = dj.leave().await;
