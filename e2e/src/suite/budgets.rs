@@ -30,7 +30,7 @@ pub const AREAS: [Area; 3] = [
         // Seven are wanted. Three of them need the cluster alone (a node lost, twice the operator away), one after the other.
         budget: Duration::from_mins(15),
         // They wait most of the time, for a show to pass and for its Jobs.
-        at_once: "12",
+        at_once: "10",
     },
 ];
 

@@ -11,7 +11,7 @@ use e2e::harness::{Recording, Stage, Store, is_full, play, until};
 use e2e::sound::{Codec, Dj, Script, Tone};
 use e2e::twin::{Effect, Entry, Fault, Operation, Outcome, When};
 
-const APPOINTED: Duration = Duration::from_secs(10);
+const APPOINTED: Duration = Duration::from_secs(20);
 /// kubelet waits longer before each start of what was killed again.
 const VERIFIED: Duration = Duration::from_mins(4);
 /// Segments come every few seconds.

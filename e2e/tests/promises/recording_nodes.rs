@@ -15,7 +15,7 @@ use serde_json::json;
 
 /// Segments that a recorder sends at a time.
 const UNDER_WAY: usize = 4;
-const APPOINTED: Duration = Duration::from_secs(10);
+const APPOINTED: Duration = Duration::from_secs(20);
 /// Kubernetes calls a silent node lost after 50 s, and what is not tolerated for 15 s goes then.
 const REPLACED: Duration = Duration::from_mins(3);
 const VERIFIED: Duration = Duration::from_mins(4);

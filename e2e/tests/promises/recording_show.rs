@@ -13,9 +13,9 @@ use serde_json::Value;
 
 /// At least two segments and a bit.
 const SHOW: Duration = Duration::from_secs(25);
-/// The tape covers the time until then.
-const APPOINTED: Duration = Duration::from_secs(5);
-const OBEYED: Duration = Duration::from_secs(10);
+/// The tape covers the time until then. A dozen Stations start on two cores meanwhile.
+const APPOINTED: Duration = Duration::from_secs(20);
+const OBEYED: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn recording_show_of_a_passthrough_mount() {

@@ -228,15 +228,15 @@ async fn shows_hand_over_and_go_live_by_hand() {
     .await;
 }
 
-/// The one before is closed once the next one sends.
+/// The one before is closed once the next one sends. The ingest knows the API server's time to the tenth of a second or so:
+/// that much too early is as good as too late.
 async fn handed_over(dj: &Dj, came: Timestamp, start: Timestamp) -> Result<(SignedDuration, SignedDuration)> {
-    ensure!(came >= start, "it took the seat before its start, at {came}");
     dj.await_server_closed(COUNTS).await?;
     let gone = at(dj.server_closed().context("it was closed")?);
     near("the next one's coming", came, start)?;
     let (taken, gone) = (came.duration_since(start), gone.duration_since(start));
     ensure!(
-        SignedDuration::ZERO <= gone && gone <= 3 * show::EDGE,
+        -show::EDGE <= gone && gone <= 3 * show::EDGE,
         "the one before was there until {gone:#} after the start"
     );
     Ok((taken, gone))
