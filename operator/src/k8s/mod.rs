@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod conditions;
 pub mod error;
 pub mod events;
+pub mod job;
 pub mod kind;
 pub mod meta;
 pub mod passwords;

@@ -6,26 +6,22 @@ use k8s_openapi::{
     ByteString,
     api::{
         batch::v1::{Job, JobSpec},
-        core::v1::{Container, PodSpec, PodTemplateSpec, Secret, SecretVolumeSource, Volume},
+        core::v1::{Container, PodSpec, Secret},
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use recorder::errand::{Errand, KEEP_KEY};
 use sha2::{Digest, Sha256};
 
 use crate::{
     k8s::{
+        job::{KEYS_DIR, pod_with_keys, until_done},
         meta::{Component, Owner},
-        pod::{
-            SECRET_DIR, container_security, leave_lost_nodes_after, pod_security_with_volume, read_only,
-            resources, secret_volume,
-        },
+        pod::{SECRET_DIR, container_security, read_only, resources},
     },
     recording::jobs::KEEP,
     text::ImageName,
 };
 
-const KEYS_DIR: &str = "/etc/radio-keys";
 /// A store that takes longer for twenty Recordings hangs in a way that nobody thought of.
 const LONGEST_SECONDS: i64 = 6 * 60 * 60;
 
@@ -82,46 +78,17 @@ pub fn job(owner: &Owner, ordered: &Ordered) -> Job {
     Job {
         metadata: owner.child(ordered.name.clone(), Component::Keeper),
         spec: Some(JobSpec {
-            // A process that ended early has not done what it was made for.
-            backoff_limit: Some(i32::MAX),
             active_deadline_seconds: Some(LONGEST_SECONDS),
-            completions: Some(1),
-            parallelism: Some(1),
-            pod_replacement_policy: Some("TerminatingOrFailed".to_owned()),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(owner.labels(Component::Keeper)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod(ordered)),
-            },
-            ..JobSpec::default()
+            ..until_done(owner.labels(Component::Keeper), pod(ordered))
         }),
         status: None,
     }
 }
 
 fn pod(ordered: &Ordered) -> PodSpec {
-    let keys = Volume {
-        name: "keys".to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(ordered.keys.clone()),
-            // Without keys it says so; a pod that cannot start says nothing.
-            optional: Some(true),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    };
     PodSpec {
         containers: vec![container(ordered)],
-        restart_policy: Some("OnFailure".to_owned()),
-        volumes: Some(vec![secret_volume(&ordered.name), keys]),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        security_context: Some(pod_security_with_volume()),
-        termination_grace_period_seconds: Some(10),
-        tolerations: Some(leave_lost_nodes_after(15)),
-        ..PodSpec::default()
+        ..pod_with_keys(&ordered.name, &ordered.keys)
     }
 }
 

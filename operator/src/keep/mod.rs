@@ -14,13 +14,10 @@ pub mod station;
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::{
-    ResourceExt,
-    runtime::{
-        events::{Event, EventType},
-        reflector::ObjectRef,
-    },
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::{
+    events::{Event, EventType},
+    reflector::ObjectRef,
 };
 use radio_crds::{
     conditions::{RETENTION_FAILING, reason},
@@ -113,7 +110,10 @@ impl Errands<'_> {
         let labels = [(COMPONENT_LABEL, Component::Keeper.as_str())];
         let pods = self.context.stores.pods_with(namespace, &labels);
         let work = jobs::keeper(job.as_deref(), &pods);
-        let own = job.as_deref().map(|job| pods_of(job, &pods)).unwrap_or_default();
+        let own = job
+            .as_deref()
+            .map(|job| jobs::pods_of(job, &pods))
+            .unwrap_or_default();
         Ok((work, trouble(&own)))
     }
 
@@ -200,15 +200,6 @@ fn until(next: Timestamp, now: Timestamp) -> Option<Duration> {
     Duration::try_from(next.duration_since(now)).ok()
 }
 
-fn pods_of(job: &Job, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
-    let uid = job.uid();
-    let of_job = |pod: &&Arc<Pod>| {
-        let mut owners = pod.owner_references().iter();
-        owners.any(|owner| Some(&owner.uid) == uid.as_ref())
-    };
-    pods.iter().filter(of_job).cloned().collect()
-}
-
 fn trouble(pods: &[Arc<Pod>]) -> Option<String> {
     let report = rollout::trouble(pods)?;
     let why = jobs::why_it_failed(pods).map(|words| format!("; it says: {words}"));
@@ -230,6 +221,11 @@ fn news(type_: EventType, reason: &str, note: String) -> Event {
         action: "Delete".to_owned(),
         secondary: None,
     }
+}
+
+/// How much more it is than it was.
+fn more(old: Option<i64>, new: Option<i64>) -> i64 {
+    new.unwrap_or(0) - old.unwrap_or(0)
 }
 
 /// Added up, as far as numbers go.

@@ -17,7 +17,7 @@ use recorder::errand::{self, Errand, MOST_RECORDINGS, Place};
 use super::{
     Course, Errands,
     build::Ordered,
-    failed, news as told,
+    failed, more, news as told,
     plan::Step,
     retention::{self, Choice, Rule, is_finished, is_of},
     sum,
@@ -223,7 +223,6 @@ pub fn news(old: &ShowStatus, new: &ShowStatus) -> Vec<Event> {
 }
 
 fn deleted(old: &ShowStatus, new: &ShowStatus) -> Option<Event> {
-    let more = |old: Option<i64>, new: Option<i64>| new.unwrap_or(0) - old.unwrap_or(0);
     let recordings = more(old.deleted.map(i64::from), new.deleted.map(i64::from));
     let objects = more(old.deleted_objects, new.deleted_objects);
     if recordings <= 0 && objects <= 0 {

@@ -16,7 +16,9 @@ use radio_crds::{
 };
 use recorder::errand::{self, Errand, Place, Sweep};
 
-use super::{Course, Errands, build::Ordered, failed, news as told, plan::Step, retention::is_finished, sum};
+use super::{
+    Course, Errands, build::Ordered, failed, more, news as told, plan::Step, retention::is_finished, sum,
+};
 use crate::{
     context::Context,
     k8s::{conditions::Beside, kind::Kind, meta::Owner},
@@ -211,7 +213,6 @@ pub fn news(old: &StationStatus, new: &StationStatus) -> Vec<Event> {
 }
 
 fn swept(old: &Told, new: &Told) -> Option<Event> {
-    let more = |old: Option<i64>, new: Option<i64>| new.unwrap_or(0) - old.unwrap_or(0);
     let (objects, uploads) = (more(old.objects, new.objects), more(old.uploads, new.uploads));
     if objects <= 0 && uploads <= 0 {
         return None;

@@ -8,8 +8,8 @@ use std::{
 
 use insta::assert_yaml_snapshot;
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::DeserializeGuard;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
+use kube::{ResourceExt, core::DeserializeGuard};
 use radio_crds::{
     Recording, SHOW_LABEL, STATION_LABEL, SWEEP_ANNOTATION, Show, ShowStatus, Station, StationStatus,
     retention::Lifecycle as Rule,

@@ -75,7 +75,7 @@ pub fn fetch(
     let working: Vec<Arc<Pod>> = [recorder, finalizer]
         .into_iter()
         .flatten()
-        .flat_map(|job| pods_of(job, &pods))
+        .flat_map(|job| jobs::pods_of(job, &pods))
         .collect();
     let trouble = rollout::trouble(&working);
     Ok(Fetched {
@@ -108,21 +108,12 @@ fn find<'a>(owner: &Owner, jobs: &'a [Arc<Job>], name: &str) -> Result<Option<&'
     Ok(found)
 }
 
-fn pods_of(job: &Job, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
-    let uid = job.uid();
-    let of_job = |pod: &&Arc<Pod>| {
-        let mut owners = pod.owner_references().iter();
-        owners.any(|owner| Some(&owner.uid) == uid.as_ref())
-    };
-    pods.iter().filter(of_job).cloned().collect()
-}
-
 fn running(job: &Job, pods: &[Arc<Pod>]) -> Option<Arc<Pod>> {
     let runs = |pod: &Arc<Pod>| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
     };
-    pods_of(job, pods).into_iter().find(runs)
+    jobs::pods_of(job, pods).into_iter().find(runs)
 }
 
 /// Whether its pods cannot run with the image that the Job was made with, and another one is wanted now.
@@ -134,7 +125,7 @@ fn is_misled(job: &Job, pods: &[Arc<Pod>], image: &str) -> bool {
     let mut containers = template.iter().flat_map(|pod| &pod.containers);
     let has_another = containers.any(|container| container.image.as_deref() != Some(image));
     has_another
-        && rollout::trouble(&pods_of(job, pods))
+        && rollout::trouble(&jobs::pods_of(job, pods))
             .is_some_and(|trouble| [reason::IMAGE_UNAVAILABLE, reason::CRASHING].contains(&trouble.reason))
 }
 

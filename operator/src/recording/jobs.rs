@@ -77,6 +77,17 @@ impl<R> Work<R> {
     }
 }
 
+/// Those that a Job made.
+#[must_use]
+pub fn pods_of(job: &Job, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    let uid = job.uid();
+    let of_job = |pod: &&Arc<Pod>| {
+        let mut owners = pod.owner_references().iter();
+        owners.any(|owner| Some(&owner.uid) == uid.as_ref())
+    };
+    pods.iter().filter(of_job).cloned().collect()
+}
+
 /// How far the recorder is.
 #[must_use]
 pub fn recorder(job: Option<&Job>, pods: &[Arc<Pod>]) -> Work<Stored> {

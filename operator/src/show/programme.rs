@@ -101,8 +101,8 @@ impl Programme {
             hard_end,
             go_live,
         } = self.rules;
-        let opens = slot.start.saturating_sub(early_connect).unwrap_or(Timestamp::MIN);
-        let closes = slot.end.saturating_add(overrun).unwrap_or(Timestamp::MAX);
+        let opens = earlier(slot.start, early_connect);
+        let closes = later(slot.end, overrun);
         let said = self.on_air.filter(|said| (opens..closes).contains(said));
         SlotUnderWay {
             start: slot.start,

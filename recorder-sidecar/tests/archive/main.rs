@@ -20,6 +20,6 @@ mod rotation;
 mod stage;
 mod stores;
 mod troubled;
-#[path = "../shared/versity.rs"]
+#[path = "../stores/versity.rs"]
 mod versity;
 mod webm;

@@ -10,5 +10,5 @@ mod slots;
 mod stage;
 mod sweep;
 mod troubles;
-#[path = "../shared/versity.rs"]
+#[path = "../stores/versity.rs"]
 mod versity;

@@ -31,5 +31,5 @@ mod stage;
 mod store;
 mod troubles;
 mod two_pods;
-#[path = "../shared/versity.rs"]
+#[path = "../stores/versity.rs"]
 mod versity;

@@ -1,9 +1,12 @@
 //! `kubectl radio live`: presenters who waited in rehearsal are on air.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use radio_crds::{ON_AIR_ANNOTATION, Show, show::GoLive};
-use radio_operator::recording::words::moment;
+use radio_operator::{
+    recording::words::moment,
+    show::{programme::Programme, slots::Slot},
+};
 use serde::Serialize;
 
 use crate::{
@@ -100,14 +103,15 @@ fn turns(show: &Show) -> Vec<Turn> {
             live_from: slot.live_from,
         })
         .collect();
-    let seconds = |seconds: Option<u32>| SignedDuration::from_secs(seconds.unwrap_or_default().into());
     let is_prepared = |start| status.under_way.iter().any(|slot| slot.start == start);
     if let Some(next) = status.next_slot.as_ref().filter(|next| !is_prepared(next.start)) {
-        let early = seconds(show.spec.early_connect_seconds());
-        let overrun = seconds(show.spec.overrun_seconds());
+        let opened = Programme::of(show).opened(Slot {
+            start: next.start,
+            end: next.end,
+        });
         turns.push(Turn {
-            opens: next.start.saturating_sub(early).unwrap_or(next.start),
-            closes: next.end.saturating_add(overrun).unwrap_or(next.end),
+            opens: opened.opens,
+            closes: opened.closes,
             live_from: None,
         });
     }

@@ -6,24 +6,20 @@ use k8s_openapi::{
         batch::v1::{Job, JobSpec},
         core::v1::{
             Affinity, Container, EmptyDirVolumeSource, HTTPGetAction, PodAffinityTerm, PodAntiAffinity,
-            PodSpec, PodTemplateSpec, Probe, SecretVolumeSource, Volume, WeightedPodAffinityTerm,
+            PodSpec, Probe, WeightedPodAffinityTerm,
         },
     },
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::{LabelSelector, ObjectMeta},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use radio_crds::STATION_LABEL;
 
 use super::{CAPTURE_PORT, SHIP_PORT};
 use crate::{
     k8s::{
+        job::{KEYS_DIR, pod_with_keys, until_done},
         meta::{COMPONENT_LABEL, Component},
         pod::{
-            SECRET_DIR, container_security, empty_dir, every, leave_lost_nodes_after,
-            pod_security_with_volume, port, read_only, resources, secret_volume, within, writable,
+            SECRET_DIR, container_security, empty_dir, every, port, read_only, resources, within, writable,
         },
     },
     recording::{
@@ -36,7 +32,6 @@ use crate::{
 const CAPTURE: &str = "capture";
 /// How long a finished Job stays to be looked at: its log says what happened.
 const KEPT_SECONDS: i32 = 24 * 60 * 60;
-const KEYS_DIR: &str = "/etc/radio-keys";
 const SPOOL_DIR: &str = "/var/lib/radio";
 const SCRATCH_DIR: &str = "/var/lib/radio";
 /// What a show of no length needs to be made.
@@ -70,21 +65,8 @@ fn job(spec: &ValidSpec, name: String, component: Component, pod: PodSpec) -> Jo
     Job {
         metadata: owner.child(name, component),
         spec: Some(JobSpec {
-            // However often a process ends, what it was made for is not done yet.
-            backoff_limit: Some(i32::MAX),
-            completions: Some(1),
-            parallelism: Some(1),
-            // A lost node may not say for long that its pod has ended.
-            pod_replacement_policy: Some("TerminatingOrFailed".to_owned()),
             ttl_seconds_after_finished: Some(KEPT_SECONDS),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(owner.labels(component)),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(pod),
-            },
-            ..JobSpec::default()
+            ..until_done(owner.labels(component), pod)
         }),
         status: None,
     }
@@ -96,33 +78,11 @@ fn pod(spec: &ValidSpec, disk: &str, bytes: u64) -> PodSpec {
         medium: None,
         size_limit: Some(Quantity(format!("{}Mi", bytes.div_ceil(1 << 20)))),
     };
-    PodSpec {
-        restart_policy: Some("OnFailure".to_owned()),
-        volumes: Some(vec![
-            secret_volume(&spec.owner.name),
-            keys(spec),
-            empty_dir(disk, on_the_node),
-        ]),
-        automount_service_account_token: Some(false),
-        enable_service_links: Some(false),
-        security_context: Some(pod_security_with_volume()),
-        termination_grace_period_seconds: Some(10),
-        tolerations: Some(leave_lost_nodes_after(15)),
-        ..PodSpec::default()
-    }
-}
-
-/// Without keys the tape is copied all the same, and the store's trouble is told.
-fn keys(spec: &ValidSpec) -> Volume {
-    Volume {
-        name: "keys".to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(spec.keys.to_string()),
-            optional: Some(true),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    }
+    let mut pod = pod_with_keys(&spec.owner.name, &spec.keys.to_string());
+    pod.volumes
+        .get_or_insert_default()
+        .push(empty_dir(disk, on_the_node));
+    pod
 }
 
 /// The second copy is worth most on another node than the first.
