@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
 use super::outage::Outage;
@@ -13,6 +14,8 @@ use crate::install::command;
 
 /// The switch, and the control plane's own interface.
 const SWITCH: &str = "nodes";
+/// What CNI's `ptp` calls the node's end of a pod's cable.
+const POD_CABLE: &str = "veth";
 
 /// Makes what is missing of the network.
 pub async fn ensure(places: &Places) -> Result<()> {
@@ -143,13 +146,36 @@ async fn namespace(name: &str) -> Result<()> {
 }
 
 fn has_link(namespace: &str, link: &str) -> Result<bool> {
+    Ok(links(namespace)?.iter().any(|there| there == link))
+}
+
+fn links(namespace: &str) -> Result<Vec<String>> {
     // /sys shows the namespace it was mounted in; /proc/net always that of the reader.
     let table = netns::within(&netns::path(namespace), || {
         fs::read_to_string("/proc/thread-self/net/dev")
     })??;
-    Ok(table
-        .lines()
-        .any(|line| line.trim_start().starts_with(&format!("{link}:"))))
+    let names = table.lines().filter_map(|line| line.trim_start().split_once(':'));
+    Ok(names.map(|(name, _)| name.to_owned()).collect())
+}
+
+/// Waits until the cables of pods that died with the node are gone: the kernel takes them away some time after their
+/// namespaces, and `ptp` silently leaves the route to a new pod of the same address to the old cable, which then goes with it.
+pub async fn await_no_pods(node: Node) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let links = links(&node.namespace())?;
+        let mut left = links.iter().filter(|link| link.starts_with(POD_CABLE));
+        let Some(one) = left.next() else {
+            return Ok(());
+        };
+        if begun.elapsed() > Duration::from_mins(1) {
+            bail!(
+                "{} still has the cable {one} of a pod that died with it",
+                node.name()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn ip(namespace: &str, words: &[&str]) -> Result<()> {

@@ -12,7 +12,8 @@ use tokio::process::Command;
 use super::outage::{self, Outage};
 use super::processes::{self, Service};
 use super::{
-    CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, netns, remains, text,
+    CONTROL_PLANE_ADDRESS, Node, Places, cgroups, control_plane, dns, kubeconfig, netns, network, remains,
+    text,
 };
 use crate::install::cache;
 use crate::install::command;
@@ -36,6 +37,7 @@ pub async fn ensure(places: &Places, programs: &Programs, node: Node, pause: &Im
             processes::forget(&places.records(), &process);
         }
         remains::of_processes(places, node)?;
+        network::await_no_pods(node).await?;
     }
     let config = Files::write(places, node, pause)?;
     cgroups::make(&format!("{}/system", node.cgroup()))?;

@@ -19,6 +19,8 @@ struct Row {
     took: Duration,
     budget: Option<Duration>,
     fault: Option<String>,
+    /// When each of its tests ended, after its begin: what took so long?
+    ended: Vec<(String, Duration)>,
 }
 
 /// Tests as the runners' closing lines count them.
@@ -47,6 +49,7 @@ impl Table {
             took,
             budget: None,
             fault: None,
+            ended: Vec::new(),
         };
         Self {
             begin: Instant::now(),
@@ -61,7 +64,8 @@ impl Table {
     pub fn run(&mut self, name: &str, budget: Option<Duration>, command: &mut Command) -> bool {
         println!("\n==== {name}");
         let begin = Instant::now();
-        let outcome = self.watch(command);
+        let mut ended = Vec::new();
+        let outcome = self.watch(command, |test| ended.push((test.to_owned(), begin.elapsed())));
         let took = begin.elapsed();
         let fault = match outcome {
             Err(error) => Some(format!("{error:#}")),
@@ -69,7 +73,13 @@ impl Table {
                 .filter(|budget| took > *budget)
                 .map(|_| "over its budget".to_owned()),
         };
-        self.row(name, took, budget, fault)
+        self.row(Row {
+            name: name.to_owned(),
+            took,
+            budget,
+            fault,
+            ended,
+        })
     }
 
     /// Adds a step that is a function of this program.
@@ -77,24 +87,25 @@ impl Table {
         println!("\n==== {name}");
         let begin = Instant::now();
         let fault = step().err().map(|error| format!("{error:#}"));
-        self.row(name, begin.elapsed(), None, fault)
+        self.row(Row {
+            name: name.to_owned(),
+            took: begin.elapsed(),
+            budget: None,
+            fault,
+            ended: Vec::new(),
+        })
     }
 
-    fn row(&mut self, name: &str, took: Duration, budget: Option<Duration>, fault: Option<String>) -> bool {
-        let good = fault.is_none();
-        if let Some(fault) = &fault {
-            println!("==== {name} FAILED: {fault}");
+    fn row(&mut self, row: Row) -> bool {
+        let good = row.fault.is_none();
+        if let Some(fault) = &row.fault {
+            println!("==== {} FAILED: {fault}", row.name);
         }
-        self.rows.push(Row {
-            name: name.to_owned(),
-            took,
-            budget,
-            fault,
-        });
+        self.rows.push(row);
         good
     }
 
-    fn watch(&mut self, command: &mut Command) -> Result<()> {
+    fn watch(&mut self, command: &mut Command, mut ended: impl FnMut(&str)) -> Result<()> {
         let mut child = command
             .stdout(Stdio::piped())
             .spawn()
@@ -104,6 +115,9 @@ impl Table {
             let line = line?;
             println!("{line}");
             stdout().flush()?;
+            if let Some(test) = ended_test(&line) {
+                ended(test);
+            }
             if let Some(counted) = closing_line(&line) {
                 self.counted.passed += counted.passed;
                 self.counted.failed += counted.failed;
@@ -133,6 +147,13 @@ impl Table {
                 row.took.as_secs_f32(),
                 budget
             );
+            let ended = row
+                .ended
+                .iter()
+                .filter(|_| row.budget.is_some() && row.fault.is_some());
+            for (test, after) in ended {
+                println!("    {test:<72} {:>8.1}", after.as_secs_f32());
+            }
         }
         let build = self.rows.first().map_or(Duration::ZERO, |row| row.took);
         println!(
@@ -153,6 +174,12 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// Reads `test area::name ... ok`, which libtest prints when a test has ended.
+fn ended_test(line: &str) -> Option<&str> {
+    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    ["ok", "FAILED"].contains(&outcome).then_some(name)
 }
 
 /// Reads `test result: ok. 12 passed; 0 failed; ...`.
@@ -184,6 +211,9 @@ mod tests {
         );
         assert_eq!(closing_line("12 passed; 3 failed"), None);
         assert_eq!(closing_line("test result: odd"), None);
+        assert_eq!(ended_test("test a::b ... ok"), Some("a::b"));
+        assert_eq!(ended_test("test a::b ... FAILED"), Some("a::b"));
+        assert_eq!(ended_test("test a::b has been running for over 60 seconds"), None);
     }
 
     #[test]

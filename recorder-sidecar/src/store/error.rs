@@ -10,6 +10,8 @@ use super::REFUSED_PAUSE;
 const LONGEST_WORDS: usize = 300;
 /// A store that asks for more patience than this is asked again anyway.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+/// At most so much later than it named; not all at the same time.
+const LATER: Duration = Duration::from_secs(5);
 /// Codes of 4xx that say: the same request may succeed.
 const PASSING: [&str; 9] = [
     "BadDigest",
@@ -134,12 +136,19 @@ impl Error {
         }
     }
 
-    /// The least time until it is asked again.
-    pub(super) fn pause(&self) -> Duration {
+    /// The time until it is asked again, where the back-off's own is `pause`.
+    pub(super) fn pause(&self, pause: Duration) -> Duration {
         match self {
-            Self::Busy { after, .. } => after.unwrap_or_default().min(LONGEST_RETRY_AFTER),
-            Self::Unauthorized { .. } | Self::NoKeys { .. } => REFUSED_PAUSE,
-            _ => Duration::ZERO,
+            // A store that names a time is not down, it works between its refusals: seven of ten requests refused made
+            // the back-off wait minutes for each of the others.
+            Self::Busy {
+                after: Some(after), ..
+            } => {
+                let after = *after.min(&LONGEST_RETRY_AFTER);
+                pause.clamp(after, after + LATER)
+            }
+            Self::Unauthorized { .. } | Self::NoKeys { .. } => pause.max(REFUSED_PAUSE),
+            _ => pause,
         }
     }
 
@@ -301,15 +310,21 @@ mod tests {
 
     #[test]
     fn the_store_says_how_long_to_wait_within_reason() {
+        let [soon, late] = [2, 60].map(Duration::from_secs);
+        let busy = meaning(429, "TooManyRequests", Some(7));
+        assert_eq!(busy.pause(soon), Duration::from_secs(7));
+        assert_eq!(busy.pause(late), Duration::from_secs(12));
+        let asks_for_a_day = meaning(503, "SlowDown", Some(86_400));
+        assert_eq!(asks_for_a_day.pause(soon), LONGEST_RETRY_AFTER);
+        let without_a_time = meaning(500, "InternalError", None);
         assert_eq!(
-            meaning(429, "TooManyRequests", Some(7)).pause(),
-            Duration::from_secs(7)
+            [soon, late].map(|pause| without_a_time.pause(pause)),
+            [soon, late]
         );
+        let refused = meaning(403, "AccessDenied", None);
         assert_eq!(
-            meaning(503, "SlowDown", Some(86_400)).pause(),
-            LONGEST_RETRY_AFTER
+            [soon, late].map(|pause| refused.pause(pause)),
+            [REFUSED_PAUSE, late]
         );
-        assert_eq!(meaning(500, "InternalError", None).pause(), Duration::ZERO);
-        assert_eq!(meaning(403, "AccessDenied", None).pause(), REFUSED_PAUSE);
     }
 }

@@ -148,7 +148,7 @@ impl Store {
             .retry(patience)
             .sleep(tokio::time::sleep)
             .when(Error::passes)
-            .adjust(|failure, pause| pause.map(|pause| pause.max(failure.pause())))
+            .adjust(|failure, pause| pause.map(|pause| failure.pause(pause)))
             .notify(|failure, _| self.health.failed(failure))
             .inspect_ok(|_| self.health.worked())
             .inspect_err(|failure| self.health.answered_no(failure))
